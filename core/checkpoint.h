@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checkpoint files: names to tensors. One interface over torch zip (.pt .pth .ckpt) and safetensors.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace rgbd {
+
+/// The tensors of one file, prefixes removed ("module." and the like, recognised by a sentinel key).
+/// Tensors are read-only views of the mapped file (CPU, in the file's dtype) and keep the mapping alive.
+class Checkpoint {
+ public:
+  /// Sniffs the format. Throws Error: kNotFound, kBadCheckpoint (with path and reason). Executes nothing.
+  static Checkpoint open(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  /// How it was recognised, for the log: "torch zip, key 'model', prefix 'module.'", "safetensors", …
+  const std::string& layout() const { return layout_; }
+  /// safetensors' __metadata__; empty for torch files.
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+
+  bool contains(const std::string& key) const;
+  /// Shape as in the file, without touching the data. Throws as tensor() does.
+  std::vector<int64_t> shape(const std::string& key) const;
+  /// The mapped view. Throws Error{kBadCheckpoint} if absent, or if it depends on an object that would
+  /// have to be executed.
+  at::Tensor tensor(const std::string& key) const;
+  std::vector<std::string> keys() const;
+
+ private:
+  std::string path_;
+  std::string layout_;
+  std::map<std::string, std::string> metadata_;
+  struct Entry {
+    at::Tensor tensor;     // undefined when `problem` is set
+    std::string problem;   // why it cannot be had
+  };
+  std::map<std::string, Entry> entries_;
+
+  friend class CheckpointBuilder;  // torch_zip.cpp, safetensors.cpp
+};
+
+}  // namespace rgbd

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/log.h"
+
+#include <cstdio>
+#include <memory>
+#include <mutex>
+
+namespace rgbd {
+namespace {
+std::mutex mutex;
+std::shared_ptr<const LogSink> current;  // shared, so that a call under way outlives a change
+}  // namespace
+
+void set_log_sink(LogSink sink) {
+  auto next = sink ? std::make_shared<const LogSink>(std::move(sink)) : nullptr;
+  std::lock_guard lock(mutex);
+  current = std::move(next);
+}
+
+void log(LogLevel level, const std::string& text) {
+  std::shared_ptr<const LogSink> sink;
+  {
+    std::lock_guard lock(mutex);
+    sink = current;
+  }
+  if (sink) {
+    (*sink)(level, text);
+  } else if (level <= LogLevel::kWarning) {
+    std::fprintf(stderr, "rgbd: %s\n", text.c_str());
+  }
+}
+
+}  // namespace rgbd
