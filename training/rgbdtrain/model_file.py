@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Model files: safetensors whose metadata say everything needed to build and feed the network."""
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from .network import (CANDIDATES, COARSE_OFFSETS, CORRECTION, FEATURES, MULTIPLE, PYRAMID_LEVELS, RAW_OFFSETS, VERSION,
+                      LightNetwork, Settings)
+
+MEAN, STD, INPUT_SIZE = 0.5, 0.25, 480
+
+
+def offsets_text(offsets):
+    return ";".join(f"{dy},{dx}" for dy, dx in offsets)
+
+
+def metadata(settings):
+    return {
+        "rgbd.architecture": "light",
+        "rgbd.version": str(VERSION),
+        "rgbd.widths": ",".join(map(str, settings.widths)),
+        "rgbd.bottleneck_blocks": str(settings.bottleneck_blocks),
+        "rgbd.features": str(FEATURES),
+        "rgbd.head": "choice",
+        "rgbd.candidates": str(CANDIDATES),
+        "rgbd.raw_offsets": offsets_text(RAW_OFFSETS),
+        "rgbd.coarse_offsets": offsets_text(COARSE_OFFSETS),
+        "rgbd.correction": repr(CORRECTION),
+        "rgbd.pyramid_levels": str(PYRAMID_LEVELS),
+        "rgbd.mode_tolerance": repr(settings.mode_tolerance),
+        "rgbd.keep_window": str(settings.keep_window),
+        "rgbd.keep_tolerance": repr(settings.keep_tolerance),
+        "rgbd.hole_low": repr(settings.hole_low),
+        "rgbd.hole_high": repr(settings.hole_high),
+        "rgbd.min_valid": repr(settings.min_valid),
+        "rgbd.input_size": str(INPUT_SIZE),
+        "rgbd.multiple": "1",
+        "rgbd.upscale": "false",
+        "rgbd.padding": str(MULTIPLE),
+        "rgbd.mean": ",".join([repr(MEAN)] * 3),
+        "rgbd.std": ",".join([repr(STD)] * 3),
+        "rgbd.channel_order": "rgb",
+        "rgbd.depth_norm": "median",
+        "rgbd.license": "Apache-2.0",
+    }
+
+
+def export(network, path, dtype=torch.float16):
+    """Writes the weights (rounded to `dtype`) and the metadata."""
+    tensors = {k: v.detach().cpu().to(dtype).contiguous() for k, v in network.state_dict().items()}
+    save_file(tensors, str(path), metadata=metadata(network.settings))
+
+
+def load(path, device="cpu"):
+    """The network of a model file, in float32, ready for inference."""
+    with safe_open(str(path), "pt") as f:
+        meta = f.metadata()
+        state = {k: f.get_tensor(k).float() for k in f.keys()}
+    if meta.get("rgbd.architecture") != "light" or meta.get("rgbd.version") != str(VERSION):
+        raise ValueError(f"{path}: not a light network of version {VERSION}")
+    number = {k: float(meta[f"rgbd.{k}"]) for k in
+              ("mode_tolerance", "keep_tolerance", "hole_low", "hole_high", "min_valid")}
+    settings = Settings(widths=tuple(map(int, meta["rgbd.widths"].split(","))),
+                        bottleneck_blocks=int(meta["rgbd.bottleneck_blocks"]),
+                        keep_window=int(meta["rgbd.keep_window"]), **number)
+    network = LightNetwork(settings)
+    network.load_state_dict(state)
+    return network.eval().to(device)
