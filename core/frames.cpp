@@ -1,1 +1,345 @@
 // SPDX-License-Identifier: Apache-2.0
+// See frames.h. Rows are shared out with at::parallel_for; every pixel is computed alone, so the result
+// does not depend on the number of threads.
+#include "core/frames.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "core/color.h"
+#include "core/resize.h"
+
+namespace rgbd {
+namespace {
+
+constexpr int kMinSide = 14;  // pixels; below one patch there is nothing to see
+constexpr int64_t kGrainRows = 16;
+
+[[noreturn]] void invalid(const std::string& text) {
+  throw Error(ErrorCode::kInvalidArgument, text);
+}
+
+std::string text(int width, int height) {
+  return std::to_string(width) + "x" + std::to_string(height);
+}
+
+// Negative strides (bottom-up frames) are fine: `data` is then the last row in memory.
+void check_plane(const char* what, const void* data, ptrdiff_t stride, int64_t bytes, int rows) {
+  if (!data) invalid(std::string(what) + " has no data");
+  if (rows > 1 && std::abs(stride) < bytes) {
+    invalid(std::string(what) + " has a stride of " + std::to_string(stride) +
+            " bytes, less than its row of " + std::to_string(bytes));
+  }
+}
+
+void check_size(const char* what, int width, int height) {
+  if (width <= 0 || height <= 0 || width > 65535 || height > 65535) {
+    invalid(std::string(what) + " has an impossible size of " + text(width, height));
+  }
+}
+
+void check_unit(const char* what, double unit) {
+  if (!(unit > 0) || !std::isfinite(unit)) {
+    invalid(std::string(what) + " has a depth unit of " + std::to_string(unit) + " m, which is not above 0");
+  }
+}
+
+bool needs_swap(bool big_endian) {
+  return big_endian != (std::endian::native == std::endian::big);
+}
+
+uint16_t load16(const uint8_t* p, bool swap) {
+  uint16_t value;
+  std::memcpy(&value, p, 2);  // odd strides: no alignment to rely on
+  return swap ? static_cast<uint16_t>(value << 8 | value >> 8) : value;
+}
+
+float metres(unsigned raw, double unit) {
+  return static_cast<float>(raw * unit);
+}
+
+// Raw values first..last are valid; first > last = none. Metres grow with raw, so a range says it all.
+struct RawRange {
+  unsigned first, last;
+  bool contains(unsigned raw) const { return raw >= first && raw <= last; }
+};
+
+RawRange valid_range(const DepthView& depth) {
+  // Limits in float32 like the pixels: with a unit of 0.001 and a limit of 6.1 m, 6100 steps are valid.
+  const float min = static_cast<float>(depth.min_depth_m), max = static_cast<float>(depth.max_depth_m);
+  auto too_near = [&](unsigned raw) {
+    const float m = metres(raw, depth.metres_per_step);
+    return !(m > 0) || m < min || !std::isfinite(1.0f / m);
+  };
+  auto in_reach = [&](unsigned raw) {
+    const float m = metres(raw, depth.metres_per_step);
+    return m <= max && std::isfinite(m);
+  };
+  auto count_while = [](auto&& holds) {  // how many raw values from 0 on
+    unsigned low = 0, high = 65536;
+    while (low < high) {
+      const unsigned middle = (low + high) / 2;
+      if (holds(middle)) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  };
+  const unsigned first = count_while(too_near), past = count_while(in_reach);
+  return past > first ? RawRange{first, past - 1} : RawRange{1, 0};
+}
+
+int rounded_side(double side, int multiple, int at_least) {
+  // nearbyint rounds half to even, as numpy does (the default rounding mode; nobody changes it here).
+  const double rounded = std::nearbyint(side / multiple) * multiple;
+  return static_cast<int>(rounded < at_least ? std::ceil(side / multiple) * multiple : rounded);
+}
+
+// Colour at the frame's own size: a table per channel, since nothing but the byte matters.
+void normalise(const ImageView& image, const InputSpec& spec, float* out) {
+  const int width = image.width;
+  const int64_t plane = static_cast<int64_t>(width) * image.height;
+  std::array<std::array<float, 256>, 3> table;
+  for (int c = 0; c < 3; ++c) {
+    for (int v = 0; v < 256; ++v) table[c][v] = static_cast<float>((v / 255.0 - spec.mean[c]) / spec.std[c]);
+  }
+  at::parallel_for(0, image.height, kGrainRows, [&](int64_t begin, int64_t end) {
+    std::vector<uint8_t> bytes(3 * static_cast<size_t>(width));
+    for (int64_t y = begin; y < end; ++y) {
+      read_row(image, static_cast<int>(y), spec.bgr, bytes.data());
+      for (int c = 0; c < 3; ++c) {
+        float* to = out + c * plane + y * width;
+        for (int x = 0; x < width; ++x) to[x] = table[c][bytes[3 * x + c]];
+      }
+    }
+  });
+}
+
+// Colour rows resized horizontally, kept for the four of them that a vertical tap needs.
+class RowCache {
+ public:
+  RowCache(const ImageView& image, bool bgr, const std::vector<CubicTap>& columns)
+      : image_(image),
+        bgr_(bgr),
+        columns_(columns),
+        bytes_(3 * static_cast<size_t>(image.width)),
+        colour_(bytes_.size()) {
+    for (auto& slot : slots_) slot.values.resize(3 * columns.size());
+  }
+
+  // Three planes of columns.size() values, 0..1. Valid until a row 4 or more away is asked for.
+  const double* get(int y) {
+    Slot& slot = slots_[y % 4];
+    if (slot.y == y) return slot.values.data();
+    slot.y = y;
+    read_row(image_, y, bgr_, bytes_.data());
+    for (size_t i = 0; i < bytes_.size(); ++i) colour_[i] = bytes_[i] / 255.0;
+    const size_t width = columns_.size();
+    double* out = slot.values.data();
+    for (size_t x = 0; x < width; ++x) {
+      const CubicTap& tap = columns_[x];
+      const double w0 = tap.weight[0], w1 = tap.weight[1], w2 = tap.weight[2], w3 = tap.weight[3];
+      const double *p0 = &colour_[3 * tap.index[0]], *p1 = &colour_[3 * tap.index[1]],
+                   *p2 = &colour_[3 * tap.index[2]], *p3 = &colour_[3 * tap.index[3]];
+      for (int c = 0; c < 3; ++c) out[c * width + x] = p0[c] * w0 + p1[c] * w1 + p2[c] * w2 + p3[c] * w3;
+    }
+    return out;
+  }
+
+ private:
+  struct Slot {
+    int y = -1;
+    std::vector<double> values;
+  };
+  const ImageView& image_;
+  const bool bgr_;
+  const std::vector<CubicTap>& columns_;
+  std::vector<uint8_t> bytes_;
+  std::vector<double> colour_;
+  std::array<Slot, 4> slots_;
+};
+
+void resize_and_normalise(const ImageView& image, Size size, const InputSpec& spec, float* out) {
+  const auto columns = opencv_cubic(image.width, size.width);
+  const auto rows = opencv_cubic(image.height, size.height);
+  const int64_t plane = static_cast<int64_t>(size.width) * size.height;
+  at::parallel_for(0, size.height, kGrainRows, [&](int64_t begin, int64_t end) {
+    RowCache cache(image, spec.bgr, columns);
+    for (int64_t y = begin; y < end; ++y) {
+      const CubicTap& tap = rows[y];
+      const double w0 = tap.weight[0], w1 = tap.weight[1], w2 = tap.weight[2], w3 = tap.weight[3];
+      // Clamped taps repeat a row, and four rows in sequence never share a slot.
+      const double *r0 = cache.get(tap.index[0]), *r1 = cache.get(tap.index[1]),
+                   *r2 = cache.get(tap.index[2]), *r3 = cache.get(tap.index[3]);
+      for (int c = 0; c < 3; ++c) {
+        const double mean = spec.mean[c], std = spec.std[c];
+        float* to = out + c * plane + y * size.width;
+        const int64_t from = static_cast<int64_t>(c) * size.width;
+        for (int64_t x = 0; x < size.width; ++x) {
+          const double v = r0[from + x] * w0 + r1[from + x] * w1 + r2[from + x] * w2 + r3[from + x] * w3;
+          to[x] = static_cast<float>((v - mean) / std);
+        }
+      }
+    }
+  });
+}
+
+void invert_depth(const DepthView& depth, Size size, float* out) {
+  const auto columns = opencv_nearest(depth.width, size.width);
+  const auto rows = opencv_nearest(depth.height, size.height);
+  const RawRange valid = valid_range(depth);
+  const bool swap = needs_swap(depth.big_endian);
+  at::parallel_for(0, size.height, kGrainRows, [&](int64_t begin, int64_t end) {
+    for (int64_t y = begin; y < end; ++y) {
+      const uint8_t* from = depth.data + rows[y] * depth.stride_bytes;
+      float* to = out + y * size.width;
+      for (int x = 0; x < size.width; ++x) {
+        const unsigned raw = load16(from + 2 * static_cast<ptrdiff_t>(columns[x]), swap);
+        to[x] = valid.contains(raw) ? 1.0f / metres(raw, depth.metres_per_step) : 0.0f;
+      }
+    }
+  });
+}
+
+// Inverse depth to 16-bit steps. Anything that is depth stays depth: less than half a step becomes 1.
+uint16_t quantise(float inverse, double unit) {
+  if (!(inverse > 0) || !std::isfinite(inverse)) return 0;
+  const double steps = 1.0 / (inverse * unit);
+  if (steps >= 65535) return 65535;
+  return static_cast<uint16_t>(std::max(steps + 0.5, 1.0));
+}
+
+}  // namespace
+
+Size network_size(Size frame, const InputSpec& spec, unsigned short_side) {
+  if (frame.width < kMinSide || frame.height < kMinSide) {
+    invalid("a colour frame of " + text(frame.width, frame.height) +
+            " is too small: " + std::to_string(kMinSide) + " pixels a side are needed");
+  }
+  if (short_side != 0 && short_side < kMinSide) {
+    invalid("an input size of " + std::to_string(short_side) + " is too small: " + std::to_string(kMinSide) +
+            " pixels are needed");
+  }
+  if (short_side > 65535) invalid("an input size of " + std::to_string(short_side) + " is too large");
+  int side = short_side != 0 ? static_cast<int>(short_side) : spec.short_side;
+  if (!spec.upscale) side = std::min({side, frame.width, frame.height});
+  const double across = static_cast<double>(side) / frame.width,
+               down = static_cast<double>(side) / frame.height;
+  const double scale = std::max(across, down);
+  return {rounded_side(scale * frame.width, spec.multiple, side),
+          rounded_side(scale * frame.height, spec.multiple, side)};
+}
+
+void check(const ImageView& image) {
+  check_size("the colour frame", image.width, image.height);
+  if (row_bytes(image.format, 0, 1) == 0) invalid("the colour frame has an unknown pixel format");
+  for (int plane = 0; plane < 3; ++plane) {
+    const int bytes = row_bytes(image.format, plane, image.width);
+    if (bytes == 0) break;
+    const std::string what =
+        std::string("plane ") + std::to_string(plane) + " of the " + name(image.format) + " frame";
+    check_plane(what.c_str(), image.planes[plane].data, image.planes[plane].stride_bytes, bytes,
+                plane_rows(image.format, plane, image.height));
+  }
+}
+
+void check(const DepthView& depth) {
+  check_size("the depth frame", depth.width, depth.height);
+  check_plane("the depth frame", depth.data, depth.stride_bytes, 2 * depth.width, depth.height);
+  check_unit("the depth frame", depth.metres_per_step);
+  if (!(depth.min_depth_m <= depth.max_depth_m)) {
+    invalid("the depth limits " + std::to_string(depth.min_depth_m) + " to " +
+            std::to_string(depth.max_depth_m) + " m are no range");
+  }
+}
+
+void check(const DepthOut& out) {
+  check_size("the output frame", out.width, out.height);
+  check_plane("the output frame", out.data, out.stride_bytes, 2 * out.width, out.height);
+  check_unit("the output frame", out.metres_per_step);
+}
+
+at::Tensor preprocess(const ImageView& image, const DepthView& depth, Size size, const InputSpec& spec) {
+  if (image.memory != Memory::kHost) {
+    throw Error(ErrorCode::kUnsupported, "a colour frame in CUDA memory needs the CUDA device");
+  }
+  at::Tensor x = at::empty({4, size.height, size.width}, at::kFloat);
+  float* out = x.mutable_data_ptr<float>();
+  if (size == Size{image.width, image.height}) {
+    normalise(image, spec, out);
+  } else {
+    resize_and_normalise(image, size, spec, out);
+  }
+  invert_depth(depth, size, out + 3 * static_cast<int64_t>(size.width) * size.height);
+  return x;
+}
+
+double valid_share(const DepthView& depth) {
+  const RawRange valid = valid_range(depth);
+  const bool swap = needs_swap(depth.big_endian);
+  std::atomic<int64_t> total = 0;
+  at::parallel_for(0, depth.height, kGrainRows, [&](int64_t begin, int64_t end) {
+    int64_t count = 0;
+    for (int64_t y = begin; y < end; ++y) {
+      const uint8_t* row = depth.data + y * depth.stride_bytes;
+      for (int x = 0; x < depth.width; ++x) count += valid.contains(load16(row + 2 * x, swap));
+    }
+    total += count;
+  });
+  return static_cast<double>(total) / (static_cast<double>(depth.width) * depth.height);
+}
+
+InverseRange postprocess(const at::Tensor& y, const DepthOut& out) {
+  const int height = static_cast<int>(y.size(0)), width = static_cast<int>(y.size(1));
+  const at::Tensor map = y.contiguous();
+  const float* values = map.const_data_ptr<float>();
+  const auto columns = torch_nearest(width, out.width);
+  const auto rows = torch_nearest(height, out.height);
+  const bool swap = needs_swap(out.big_endian);
+  std::vector<float> row_min(out.height), row_max(out.height);
+  at::parallel_for(0, out.height, kGrainRows, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const float* from = values + static_cast<int64_t>(rows[row]) * width;
+      uint8_t* to = out.data + row * out.stride_bytes;
+      float min = std::numeric_limits<float>::infinity(), max = -min;
+      for (int x = 0; x < out.width; ++x) {
+        const float inverse = from[columns[x]];
+        min = std::min(min, inverse);
+        max = std::max(max, inverse);
+        uint16_t steps = quantise(inverse, out.metres_per_step);
+        if (swap) steps = static_cast<uint16_t>(steps << 8 | steps >> 8);
+        std::memcpy(to + 2 * static_cast<ptrdiff_t>(x), &steps, 2);
+      }
+      row_min[row] = min;
+      row_max[row] = max;
+    }
+  });
+  return {*std::min_element(row_min.begin(), row_min.end()),
+          *std::max_element(row_max.begin(), row_max.end())};
+}
+
+at::Tensor resize_nearest(const at::Tensor& y, Size size) {
+  const int height = static_cast<int>(y.size(0)), width = static_cast<int>(y.size(1));
+  const at::Tensor map = y.contiguous();
+  const float* values = map.const_data_ptr<float>();
+  at::Tensor resized = at::empty({size.height, size.width}, at::kFloat);
+  float* to = resized.mutable_data_ptr<float>();
+  const auto columns = torch_nearest(width, size.width);
+  const auto rows = torch_nearest(height, size.height);
+  for (int row : rows) {
+    const float* from = values + static_cast<int64_t>(row) * width;
+    for (int column : columns) *to++ = from[column];
+  }
+  return resized;
+}
+
+}  // namespace rgbd
