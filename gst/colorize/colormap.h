@@ -15,7 +15,7 @@ struct Rgb {
 };
 
 /// The colours of `map`, from x = 0 to x = 1. Built once; lives as long as the program. Any thread.
-/// Spectral has the bytes of matplotlib's; turbo is its published polynomial, within 4 steps of the table.
+/// Spectral has the bytes of matplotlib's; turbo is within 6 steps of its published table.
 const std::array<Rgb, 256>& colormap_table(Colormap map);
 
 /// Where matplotlib looks x up: int(x * 256), x clipped to 0..1; NaN takes 0.
