@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -11,7 +12,8 @@
 namespace rgbd {
 
 /// The tensors of one file, prefixes removed ("module." and the like, recognised by a sentinel key).
-/// Tensors are read-only views of the mapped file (CPU, in the file's dtype) and keep the mapping alive.
+/// Tensors are read-only views of the mapped file (CPU, in the file's dtype) and keep the mapping alive:
+/// opening reads names only, writing to a view faults. Const methods may be called from several threads.
 class Checkpoint {
  public:
   /// Sniffs the format. Throws Error: kNotFound, kBadCheckpoint (with path and reason). Executes nothing.
@@ -36,12 +38,14 @@ class Checkpoint {
   std::string layout_;
   std::map<std::string, std::string> metadata_;
   struct Entry {
-    at::Tensor tensor;     // undefined when `problem` is set
-    std::string problem;   // why it cannot be had
+    std::vector<int64_t> shape;
+    std::function<at::Tensor()> map;  // empty when `problem` is set
+    std::string problem;              // why it cannot be had
   };
+  const Entry& entry(const std::string& key) const;
   std::map<std::string, Entry> entries_;
 
-  friend class CheckpointBuilder;  // torch_zip.cpp, safetensors.cpp
+  friend class CheckpointBuilder;  // checkpoint_file.h
 };
 
 }  // namespace rgbd
