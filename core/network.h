@@ -40,6 +40,7 @@ struct NetworkOptions {
   at::Device device = at::kCPU;
   Precision precision = Precision::kFp32;  // already what the device can do
   bool optimize = true;
+  bool generic_ops = false;  // tests: on the CPU too, only the operations that any device has (MPS' rules)
 };
 
 /// Builds the network a checkpoint holds, recognised by its metadata ("rgbd.architecture") or its keys.
