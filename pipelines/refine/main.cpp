@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// rgbd-refine: refines the depth of one RGB-D pair, or of a numbered sequence, and says what the published
+// Python program (infer.py) says on the way.
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "pipelines/refine/codec.h"
+#include "pipelines/refine/failure.h"
+#include "pipelines/refine/options.h"
+#include "pipelines/refine/picture.h"
+#include "pipelines/refine/progress.h"
+#include "pipelines/refine/refine_pipeline.h"
+#include "pipelines/refine/sequence.h"
+
+namespace rgbd {
+namespace {
+
+constexpr int kSmallestSide = 14;  // one patch of the network
+
+struct Pair {
+  ColorFrame color;
+  DepthFrame depth;
+};
+
+Pair read_pair(const PairFiles& files) {
+  const ImageFile color_file = read_color_file(files.rgb);
+  const ImageFile depth_file = read_depth_file(files.depth);
+  Pair pair{decode_color(color_file), decode_depth(depth_file)};
+  if (pair.color.width < kSmallestSide || pair.color.height < kSmallestSide)
+    throw Failure("colour image '" + files.rgb + "' is too small: " + std::to_string(pair.color.width) + "x" +
+                  std::to_string(pair.color.height) + " pixels, at least 14x14 are needed");
+  return pair;
+}
+
+/// "min=0.1234, max=1.2345", in 1/m as infer.py prints it.
+std::string range_of(const RefinedFrame& refined) {
+  char text[64];
+  std::snprintf(text, sizeof text, "min=%.4f, max=%.4f", refined.min_inverse_depth,
+                refined.max_inverse_depth);
+  return text;
+}
+
+/// Both are encoded before the first is written.
+void write_results(const RefineOptions& options, const PairFiles& files, const Pair& pair,
+                   const DepthFrame& refined) {
+  const PictureRange range{1 / options.steps_per_metre, options.max_depth_m, options.image_min_m,
+                           options.image_max_m};
+  std::string picture, depth;
+  if (!files.output.empty()) picture = encode_png(make_picture(pair.color, pair.depth, refined, range));
+  if (!files.output_depth.empty()) depth = encode_png(refined);
+  if (!files.output_depth.empty()) write_file(files.output_depth, depth);
+  if (!files.output.empty()) write_file(files.output, picture);
+}
+
+void print_facts(const RefineOptions& options, const ModelFacts& facts) {
+  std::printf("Using device: %s\n", facts.device.c_str());
+  std::printf("Model loaded: %s from %s\n",
+              (facts.encoder.empty() ? facts.architecture : facts.encoder).c_str(), facts.model.c_str());
+  if (facts.precision == "fp32") {
+    std::puts("Using full precision: FP32");
+  } else {
+    std::printf("Using mixed precision: %s\n", facts.precision == "fp16" ? "FP16" : "BF16");
+  }
+  if (!options.optimize) std::puts("Plain operations (--no-optimize)");
+}
+
+void refine_one(const RefineOptions& options, const PairFiles& files) {
+  const Pair pair = read_pair(files);
+  RefinePipeline pipeline(options);
+  print_facts(options, pipeline.facts());
+  std::printf("Images loaded: RGB (%d, %d, 3), Depth (%d, %d)\n", pair.color.height, pair.color.width,
+              pair.depth.height, pair.depth.width);
+  const RefinedFrame refined = pipeline.refine(pair.color, pair.depth);
+  std::printf("Prediction info: shape=(%d, %d), %s\n", refined.depth.height, refined.depth.width,
+              range_of(refined).c_str());
+  write_results(options, files, pair, refined.depth);
+  for (const std::string& path : {files.output, files.output_depth})
+    if (!path.empty()) std::printf("Output saved to: %s\n", path.c_str());
+}
+
+void refine_sequence(const RefineOptions& options, const PairList& list) {
+  for (const std::string& hole : list.holes) std::fprintf(stderr, "Warning: %s\n", hole.c_str());
+  // The first pair is read before the model is loaded: a wrong file is told at once.
+  Pair pair = read_pair(list.pairs.front());
+  RefinePipeline pipeline(options);
+  print_facts(options, pipeline.facts());
+  Progress progress(list.pairs.size(), isatty(STDOUT_FILENO));
+  for (const PairFiles& files : list.pairs) {
+    if (&files != &list.pairs.front()) pair = read_pair(files);
+    const RefinedFrame refined = pipeline.refine(pair.color, pair.depth);
+    write_results(options, files, pair, refined.depth);
+    progress.frame_done(files.digits + ": " + range_of(refined));
+  }
+}
+
+int run(int argc, char** argv) {
+  try {
+    const RefineOptions options = parse_options(argc, argv);
+    const PairList list = list_pairs(options);
+    load_plugins();
+    if (list.pairs.front().digits.empty()) {
+      refine_one(options, list.pairs.front());
+    } else {
+      refine_sequence(options, list);
+    }
+    return 0;
+  } catch (const Failure& failure) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "rgbd-refine: %s\n", failure.what());
+    return failure.exit_code();
+  } catch (const std::exception& error) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "rgbd-refine: %s\n", error.what());
+    return kExitFailed;
+  }
+}
+
+}  // namespace
+}  // namespace rgbd
+
+int main(int argc, char** argv) {
+  return rgbd::run(argc, argv);
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbered files: "rgb/%05d.png" stands for every file of that folder with a number there.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rgbd {
+
+struct RefineOptions;
+
+/// A path with one %d or %0Nd in its file name.
+class NumberedName {
+ public:
+  /// Nothing when the file name holds no such conversion (then it is a plain path).
+  static std::optional<NumberedName> parse(const std::string& path);
+
+  /// "%05d"
+  std::string conversion() const;
+  std::string with(uint64_t number) const;
+  /// The number as it is written in the name: "00012".
+  std::string digits(uint64_t number) const;
+  /// The numbers that have a file, in ascending order. Empty if the folder cannot be read.
+  std::vector<uint64_t> numbers() const;
+
+ private:
+  std::string folder_;  // with its final slash, or empty
+  std::string prefix_;
+  std::string suffix_;
+  unsigned width_ = 0;  // digits at least, zeros in front
+};
+
+/// One pair and where its results go; empty output = none.
+struct PairFiles {
+  std::string digits;  // its number in a sequence, else empty
+  std::string rgb;
+  std::string depth;
+  std::string output;
+  std::string output_depth;
+};
+
+struct PairList {
+  std::vector<PairFiles> pairs;
+  std::vector<std::string> holes;  // a sentence for each list of missing files
+};
+
+/// The pairs the options name: one, or every number that both patterns have a file for.
+/// Throws Failure when a sequence has none.
+PairList list_pairs(const RefineOptions& options);
+
+}  // namespace rgbd
