@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files in and out: what is refused, and that nothing is lost or half-written.
+#include "pipelines/refine/image_file.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "pipelines/refine/codec.h"
+#include "pipelines/refine/failure.h"
+#include "tests/gst/environment.h"
+#include "tests/pipelines/sample_images.h"
+#include "tests/pipelines/temp_folder.h"
+
+namespace rgbd {
+namespace {
+
+using testing::gst_image;
+using testing::read_bytes;
+using testing::TempFolder;
+
+template <typename Read>
+std::string refusal(Read read) {
+  try {
+    read();
+  } catch (const Failure& failure) {
+    return failure.what();
+  }
+  return "accepted";
+}
+
+TEST(ImageFile, DepthComesBackBitExact) {
+  const TempFolder folder;
+  for (const auto& [width, height] : {std::pair{33, 17}, std::pair{64, 2}}) {
+    const DepthFrame depth = testing::random_depth(width, height);
+    write_file(folder.file("depth.png"), encode_png(depth));
+    const DepthFrame back = decode_depth(read_depth_file(folder.file("depth.png")));
+    EXPECT_EQ(back.width, width);
+    EXPECT_EQ(back.height, height);
+    EXPECT_EQ(back.steps, depth.steps);
+  }
+}
+
+TEST(ImageFile, ColourComesBackBitExact) {
+  const TempFolder folder;
+  const ColorFrame color = testing::random_color(33, 17);
+  write_file(folder.file("color.png"), encode_png(color));
+  const ColorFrame back = decode_color(read_color_file(folder.file("color.png")));
+  EXPECT_EQ(back.width, 33);
+  EXPECT_EQ(back.rgb, color.rgb);
+}
+
+TEST(ImageFile, OtherColourFormatsBecomeRgb) {
+  const TempFolder folder;
+  for (const char* format : {"RGBA", "GRAY8", "GRAY16_BE"}) {
+    gst_image(folder.file("white.png"), format, 32, 20, "white", "pngenc");
+    const ColorFrame color = decode_color(read_color_file(folder.file("white.png")));
+    ASSERT_EQ(color.rgb.size(), 3u * 32 * 20);
+    // From 16 bits, green comes out as 254.
+    EXPECT_GE(*std::min_element(color.rgb.begin(), color.rgb.end()), 254) << format;
+  }
+  gst_image(folder.file("red.jpg"), "I420", 32, 20, "red", "jpegenc quality=100");
+  const ColorFrame color = decode_color(read_color_file(folder.file("red.jpg")));
+  EXPECT_EQ(color.width, 32);
+  EXPECT_EQ(color.height, 20);
+  EXPECT_NEAR(color.rgb[0], 255, 3);
+  EXPECT_NEAR(color.rgb[1], 0, 3);
+  EXPECT_NEAR(color.rgb[2], 0, 3);
+}
+
+TEST(ImageFile, DepthMustBeSixteenBitGray) {
+  const TempFolder folder;
+  const std::string path = folder.file("x.png");
+  const auto refused = [&](const char* format, const char* encoder) {
+    gst_image(path, format, 32, 20, "white", encoder);
+    return refusal([&] { read_depth_file(path); });
+  };
+  const std::string start = "depth image '" + path + "' ", end = "; depth must be a 16-bit grayscale PNG";
+  EXPECT_EQ(refused("GRAY8", "pngenc"), start + "has 8 bits per pixel" + end);
+  EXPECT_EQ(refused("RGB", "pngenc"), start + "is a colour image" + end);
+  EXPECT_EQ(refused("RGBA", "pngenc"), start + "is a colour image with alpha" + end);
+  EXPECT_EQ(refused("I420", "jpegenc"), start + "is a JPEG" + end);
+  EXPECT_EQ(refused("GRAY16_BE", "pngenc"), "accepted");
+}
+
+TEST(ImageFile, WhatIsNoImageIsRefused) {
+  const TempFolder folder;
+  const auto refused = [](const std::string& path) { return refusal([&] { read_color_file(path); }); };
+  EXPECT_EQ(refused(folder.file("none.png")),
+            "colour image '" + folder.file("none.png") + "' does not exist");
+  EXPECT_EQ(refused(folder.write("text.png", "hello")),
+            "colour image '" + folder.file("text.png") + "' is no image (neither PNG nor JPEG)");
+  EXPECT_EQ(refused(folder.write("empty.png", "")),
+            "colour image '" + folder.file("empty.png") + "' is empty");
+  EXPECT_NE(refused(folder.file("")).find("directory"), std::string::npos);
+}
+
+TEST(ImageFile, EveryCutIsNoticed) {
+  const TempFolder folder;
+  gst_image(folder.file("a.jpg"), "I420", 32, 20, "red", "jpegenc");
+  write_file(folder.file("a.png"), encode_png(testing::random_depth(8, 8)));
+  for (const char* name : {"a.jpg", "a.png"}) {
+    const std::string whole = read_bytes(folder.file(name));
+    EXPECT_EQ(refusal([&] { read_color_file(folder.file(name)); }), "accepted");
+    for (size_t size = 0; size < whole.size(); ++size) {
+      folder.write("cut", whole.substr(0, size));
+      ASSERT_NE(refusal([&] { read_color_file(folder.file("cut")); }), "accepted")
+          << name << " cut at " << size;
+    }
+  }
+}
+
+TEST(ImageFile, EveryChangedByteOfAPngIsNoticed) {
+  const TempFolder folder;
+  const std::string whole = encode_png(testing::random_depth(8, 8));
+  for (size_t at = 0; at < whole.size(); ++at) {
+    std::string changed = whole;
+    changed[at] ^= 1;
+    folder.write("changed.png", changed);
+    ASSERT_NE(refusal([&] { read_depth_file(folder.file("changed.png")); }), "accepted") << "byte " << at;
+  }
+}
+
+TEST(ImageFile, APreviewsEndIsNotTheJpegsEnd) {
+  const TempFolder folder;
+  gst_image(folder.file("a.jpg"), "I420", 32, 20, "red", "jpegenc");
+  std::string whole = read_bytes(folder.file("a.jpg"));
+  // An application segment of eight bytes that holds an end marker, right after the start.
+  whole.insert(2,
+               "\xff\xe5\x00\x08"
+               "ab\xff\xd9"
+               "cd",
+               10);
+  folder.write("a.jpg", whole);
+  EXPECT_EQ(refusal([&] { read_color_file(folder.file("a.jpg")); }), "accepted");
+  folder.write("a.jpg", whole.substr(0, whole.size() - 2));
+  EXPECT_NE(refusal([&] { read_color_file(folder.file("a.jpg")); }), "accepted");
+}
+
+TEST(WriteFile, MakesFoldersAndReplaces) {
+  const TempFolder folder;
+  const std::string path = folder.file("new/deep/file");
+  write_file(path, "one");
+  write_file(path, "two");
+  EXPECT_EQ(read_bytes(path), "two");
+  EXPECT_EQ(folder.entries(), 3);  // two folders and the file: nothing temporary stays
+}
+
+TEST(WriteFile, SaysWhyItCannot) {
+  const TempFolder folder;
+  folder.write("file", "x");
+  EXPECT_NE(refusal([&] { write_file(folder.file("file/below"), "y"); }), "accepted");
+  EXPECT_NE(refusal([&] { write_file(folder.file(""), "y"); }), "accepted");
+  EXPECT_EQ(read_bytes(folder.file("file")), "x");
+  EXPECT_EQ(folder.entries(), 1);
+}
+
+TEST(WriteFile, LinksAndPipesStayWhatTheyAre) {
+  const TempFolder folder;
+  folder.write("target", "old");
+  std::filesystem::create_symlink("target", folder.file("link"));
+  write_file(folder.file("link"), "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(folder.file("link")));
+  EXPECT_EQ(read_bytes(folder.file("target")), "new");
+
+  const std::string pipe = folder.file("pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  write_file(pipe, "through");
+  char text[16] = {};
+  EXPECT_EQ(read(reader, text, sizeof text), 7);
+  EXPECT_STREQ(text, "through");
+  close(reader);
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+}
+
+}  // namespace
+}  // namespace rgbd
