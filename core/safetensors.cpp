@@ -44,8 +44,7 @@ class Header {
   }
   bool string(std::string& text) {
     if (place_ == Place::kMetadata) {
-      if (!metadata.emplace(key_, text).second)
-        return fail("has the metadata key " + quote(key_) + " twice");
+      if (!metadata.emplace(key_, text).second) return fail("has the metadata key " + quote(key_) + " twice");
       return true;
     }
     if (place_ != Place::kTensor || key_ != "dtype") return fail("has text where none belongs");
