@@ -1,1 +1,277 @@
 // SPDX-License-Identifier: Apache-2.0
+// See engine.h. The thread itself is in worker.cpp, the order of the pairs in queue.cpp.
+#include "core/engine.h"
+
+#include <torch/version.h>
+
+#include <map>
+#include <thread>
+
+#include "core/errors.h"
+#include "core/log.h"
+#include "core/paths.h"
+#include "core/worker.h"
+
+namespace rgbd {
+namespace {
+
+constexpr unsigned kSmallestInput = 14;
+
+const char* name(Precision precision) {
+  switch (precision) {
+    case Precision::kFp16:
+      return "fp16";
+    case Precision::kBf16:
+      return "bf16";
+    default:
+      return "fp32";
+  }
+}
+
+const char* name(ChannelOrder order) {
+  switch (order) {
+    case ChannelOrder::kRgb:
+      return "rgb";
+    case ChannelOrder::kBgr:
+      return "bgr";
+    default:
+      return "auto";
+  }
+}
+
+InputSpec input_spec(const Network& network, const Options& options) {
+  InputSpec spec = network.input();
+  if (options.channel_order != ChannelOrder::kAuto) spec.bgr = options.channel_order == ChannelOrder::kBgr;
+  return spec;
+}
+
+Info make_info(const Network& network, const Options& options, const DeviceChoice& choice) {
+  Info info;
+  info.architecture = network.architecture();
+  info.encoder = network.encoder();
+  info.model = options.model;
+  info.device = choice.device.str();
+  if (choice.device.is_mps()) info.device = "mps";
+  info.precision = choice.precision;
+  info.optimize = options.optimize;
+  info.input_size =
+      options.input_size != 0 ? options.input_size : static_cast<unsigned>(network.input().short_side);
+  info.parameters = network.parameters();
+  info.runtime = std::string("torch ") + TORCH_VERSION;
+  info.warnings = choice.warnings;
+  return info;
+}
+
+std::string summary(const Info& info) {
+  return "loaded " + info.model + ": " + info.architecture +
+         (info.encoder.empty() ? "" : " " + info.encoder) + ", " + std::to_string(info.parameters) +
+         " parameters, on " + info.device + " in " + name(info.precision) +
+         (info.optimize ? "" : ", not optimised") + ", input size " + std::to_string(info.input_size) + ", " +
+         info.runtime;
+}
+
+}  // namespace
+
+class Engine {
+ public:
+  // `options.model` is a path by now.
+  Engine(const Options& options, const DeviceChoice& choice, NetworkLoader loader)
+      : options_(options), state_(std::make_shared<WorkerState>()) {
+    grow_batch(options);
+    WorkerSetup setup;
+    setup.network = {choice.device, choice.precision, options.optimize};
+    setup.load = [path = options.model, network = setup.network, loader = std::move(loader)] {
+      if (network.device.is_mps()) self_test(network.device);
+      return loader ? loader(network) : load_network(Checkpoint::open(path), network);
+    };
+    setup.loaded = [state = state_.get(), options, choice](const Network& network) {
+      state->spec = input_spec(network, options);
+      state->info = make_info(network, options, choice);
+    };
+    std::promise<void> ready;
+    auto loaded = ready.get_future();
+    thread_ = std::thread(run_worker, state_, std::move(setup), std::move(ready));
+    try {
+      loaded.get();
+    } catch (...) {
+      thread_.join();
+      throw;
+    }
+    log(LogLevel::kInfo, summary(state_->info));
+  }
+
+  ~Engine() {
+    {
+      std::lock_guard lock(state_->mutex);
+      state_->stopping = true;
+    }
+    state_->wake.notify_all();
+    // The last handle can go with a frame's owner, on the worker itself, which then ends on its own: it
+    // shares the state and touches nothing of this object.
+    if (on_worker()) {
+      thread_.detach();
+    } else {
+      thread_.join();
+    }
+  }
+
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  void grow_batch(const Options& options) {
+    std::lock_guard lock(state_->mutex);
+    state_->batch_size = std::max<size_t>(state_->batch_size, options.batch_size);
+    state_->batch_timeout =
+        std::max(state_->batch_timeout, std::chrono::nanoseconds(static_cast<int64_t>(std::min<uint64_t>(
+                                            options.batch_timeout_ns, 3'600'000'000'000))));
+  }
+
+  bool on_worker() const { return std::this_thread::get_id() == thread_.get_id(); }
+  const Options& options() const { return options_; }
+  const std::shared_ptr<WorkerState>& state() const { return state_; }
+
+ private:
+  const Options options_;
+  const std::shared_ptr<WorkerState> state_;
+  std::thread thread_;
+};
+
+namespace {
+
+class PendingPair : public Pending {
+ public:
+  PendingPair(std::shared_ptr<WorkerState> state, JobPtr job)
+      : state_(std::move(state)), job_(std::move(job)) {}
+  ~PendingPair() override { PendingPair::cancel(); }
+
+  std::optional<Result> wait() override {
+    std::unique_lock lock(job_->mutex);
+    job_->changed.wait(lock, [&] { return job_->phase != Job::Phase::kWaiting; });
+    if (job_->error) std::rethrow_exception(job_->error);
+    if (job_->phase == Job::Phase::kCancelled) return std::nullopt;
+    return job_->result;
+  }
+
+  void cancel() noexcept override { rgbd::cancel(*state_, job_); }
+
+ private:
+  const std::shared_ptr<WorkerState> state_;
+  const JobPtr job_;
+};
+
+std::unique_ptr<Pending> enqueue(const std::shared_ptr<Engine>& engine, JobPtr job) {
+  const auto& state = engine->state();
+  job->submitted = Clock::now();
+  auto pending = std::make_unique<PendingPair>(state, job);
+  {
+    std::lock_guard lock(state->mutex);
+    if (state->queue.waiting(job->caller) >= kMostWaiting) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  std::to_string(kMostWaiting) + " pairs are waiting already: wait() for some of them first");
+    }
+    state->queue.push(std::move(job));
+  }
+  state->wake.notify_all();
+  return pending;
+}
+
+// Loaded models that can be shared. An entry's mutex is held while it loads, so that a second opener waits.
+struct Shared {
+  std::mutex mutex;
+  std::weak_ptr<Engine> engine;
+};
+
+std::shared_ptr<Shared> shared_entry(const std::string& id) {
+  // Never destroyed: an engine may outlive main().
+  static auto& mutex = *new std::mutex;
+  static auto& entries = *new std::map<std::string, std::shared_ptr<Shared>>;
+  std::lock_guard lock(mutex);
+  std::erase_if(entries, [](const auto& entry) {
+    return entry.second.use_count() == 1 && entry.second->engine.expired();
+  });
+  auto& entry = entries[id];
+  if (!entry) entry = std::make_shared<Shared>();
+  return entry;
+}
+
+void check_same(const Options& loaded, const Options& asked) {
+  std::string differences;
+  auto compare = [&](const char* what, const std::string& a, const std::string& b) {
+    if (a != b)
+      differences += (differences.empty() ? "" : ", ") + std::string(what) + " " + b + " (not " + a + ")";
+  };
+  compare("model", loaded.model, asked.model);
+  compare("device", loaded.device, asked.device);
+  compare("precision", name(loaded.precision), name(asked.precision));
+  compare("optimize", loaded.optimize ? "true" : "false", asked.optimize ? "true" : "false");
+  compare("input size", std::to_string(loaded.input_size), std::to_string(asked.input_size));
+  compare("channel order", name(loaded.channel_order), name(asked.channel_order));
+  if (!differences.empty()) {
+    throw Error(ErrorCode::kInvalidArgument, "the model instance '" + asked.instance_id +
+                                                 "' is loaded with other options; asked for: " + differences);
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<Engine> open_engine(const Options& asked, NetworkLoader loader) {
+  return guarded("loading the model", [&] {
+    load_cuda_module();  // before anything of torch runs
+    if (asked.input_size != 0 && asked.input_size < kSmallestInput) {
+      throw Error(ErrorCode::kInvalidArgument, "an input size of " + std::to_string(asked.input_size) +
+                                                   " is too small: " + std::to_string(kSmallestInput) +
+                                                   " pixels are needed");
+    }
+    if (asked.batch_size == 0) throw Error(ErrorCode::kInvalidArgument, "a batch size of 0 runs nothing");
+    Options options = asked;
+    if (options.model.empty() && !loader) options.model = embedded_model();
+    const DeviceChoice choice = choose_device(options.device, options.precision);
+    if (options.instance_id.empty()) return std::make_shared<Engine>(options, choice, std::move(loader));
+
+    const auto entry = shared_entry(options.instance_id);
+    std::lock_guard loading(entry->mutex);
+    if (auto engine = entry->engine.lock()) {
+      check_same(engine->options(), options);
+      engine->grow_batch(options);
+      return engine;
+    }
+    auto engine = std::make_shared<Engine>(options, choice, std::move(loader));
+    entry->engine = engine;
+    return engine;
+  });
+}
+
+const Info& info(const Engine& engine) {
+  return engine.state()->info;
+}
+
+std::unique_ptr<Pending> submit(const std::shared_ptr<Engine>& engine, const void* caller,
+                                const ImageView& image, const DepthView& depth, const DepthOut& out) {
+  check(image);
+  check(depth);
+  check(out);
+  auto job = std::make_shared<Job>();
+  job->caller = caller;
+  job->image = image;
+  job->depth = depth;
+  job->out = out;
+  job->size = network_size({image.width, image.height}, engine->state()->spec, engine->options().input_size);
+  return enqueue(engine, std::move(job));
+}
+
+void warm_up(const std::shared_ptr<Engine>& engine, const void* caller, int width, int height) {
+  auto job = std::make_shared<Job>();
+  job->caller = caller;
+  job->warm_up = true;
+  job->size = network_size({width, height}, engine->state()->spec, engine->options().input_size);
+  enqueue(engine, std::move(job))->wait();
+}
+
+void drain(const std::shared_ptr<Engine>& engine, const void* caller) noexcept {
+  if (engine->on_worker()) return;
+  WorkerState& state = *engine->state();
+  std::unique_lock lock(state.mutex);
+  state.idle.wait(lock, [&] { return state.queue.held(caller) == 0; });
+}
+
+}  // namespace rgbd

@@ -5,25 +5,38 @@
 // thread, and GStreamer's streaming threads come and go.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "core/network.h"
 #include "core/rgbd.h"
 
 namespace rgbd {
 
 class Engine;
 
-/// Loads, or finds one loaded with the same instance_id and equal options. Blocks; throws Error.
-std::shared_ptr<Engine> open_engine(const Options& options);
+/// Makes the network, on the worker thread under InferenceMode. Tests put a stand-in here.
+using NetworkLoader = std::function<std::unique_ptr<Network>(const NetworkOptions&)>;
+
+/// Loads, or finds one loaded with the same instance_id and equal options (batch_size and batch_timeout_ns
+/// may differ: the largest hold). Blocks; throws Error: what loading throws, and kInvalidArgument when the
+/// instance has other options. Without `loader`, the checkpoint `options.model` names.
+std::shared_ptr<Engine> open_engine(const Options& options, NetworkLoader loader = {});
 
 const Info& info(const Engine& engine);
 
-/// Ordered per caller; several callers are served in turn.
-std::unique_ptr<Pending> submit(const std::shared_ptr<Engine>& engine, const void* caller, const ImageView& image,
-                                const DepthView& depth, const DepthOut& out);
+/// Ordered per caller; several callers are served in turn. Throws Error{kInvalidArgument} on views that
+/// contradict themselves, and when kMostWaiting pairs of this caller wait already.
+std::unique_ptr<Pending> submit(const std::shared_ptr<Engine>& engine, const void* caller,
+                                const ImageView& image, const DepthView& depth, const DepthOut& out);
+inline constexpr size_t kMostWaiting = 64;
 
 /// Runs the network once at the size a `width` x `height` frame gets. Blocks.
-void warm_up(const std::shared_ptr<Engine>& engine, int width, int height);
+void warm_up(const std::shared_ptr<Engine>& engine, const void* caller, int width, int height);
+
+/// Blocks until the engine holds nothing of this caller. On the engine's own thread (a frame's owner can be
+/// let go there, and a camera with it) it does not wait.
+void drain(const std::shared_ptr<Engine>& engine, const void* caller) noexcept;
 
 }  // namespace rgbd

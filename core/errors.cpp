@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// See errors.h.
+#include "core/errors.h"
+
+#include <c10/util/Exception.h>
+
+#include <new>
+
+#include "core/log.h"
+
+namespace rgbd {
+namespace {
+
+// torch's CPU allocator has no exception type of its own.
+bool says_out_of_memory(const std::string& text) {
+  return text.find("can't allocate memory") != std::string::npos ||
+         text.find("out of memory") != std::string::npos;
+}
+
+Error from_torch(const std::string& doing, const c10::Error& error) {
+  log(LogLevel::kDebug, error.what());  // with its backtrace
+  const std::string text = doing + ": " + error.what_without_backtrace();
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) || says_out_of_memory(text)) {
+    return {ErrorCode::kOutOfMemory, text};
+  }
+  return {ErrorCode::kInternal, text};
+}
+
+}  // namespace
+
+Error current_error(const std::string& doing) {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return error;
+  } catch (const c10::Error& error) {
+    return from_torch(doing, error);
+  } catch (const std::bad_alloc&) {
+    return {ErrorCode::kOutOfMemory, doing + ": no memory left"};
+  } catch (const std::exception& error) {
+    return {ErrorCode::kInternal, doing + ": " + error.what()};
+  } catch (...) {
+    return {ErrorCode::kInternal, doing + ": an exception of unknown type"};
+  }
+}
+
+}  // namespace rgbd

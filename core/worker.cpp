@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// See worker.h.
+//
+// Locks: the state's mutex (queue) and each job's (phase, output) are never held together. What decides
+// between "finished" and "cancelled" is the job's mutex: output is written under it, and only while nobody
+// cancelled.
+#include "core/worker.h"
+
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/InferenceMode.h>
+
+#include "core/errors.h"
+#include "core/frames.h"
+#include "core/log.h"
+
+namespace rgbd {
+namespace {
+
+double ms(Clock::duration time) {
+  return std::chrono::duration<double, std::milli>(time).count();
+}
+
+// Lets go of the frames a job was made from. Deleters run here: no lock may be held.
+void release_input(Job& job) {
+  std::shared_ptr<const void> image, depth;
+  std::lock_guard lock(job.mutex);  // unlocked before the two above are destroyed
+  image.swap(job.image.owner);
+  depth.swap(job.depth.owner);
+}
+
+void release_frames(Job& job) {
+  release_input(job);
+  std::shared_ptr<void> out;
+  std::lock_guard lock(job.mutex);
+  out.swap(job.out.owner);
+}
+
+void finish(Job& job, Job::Phase phase, std::exception_ptr error = {}) {
+  release_frames(job);  // before wait() returns: the caller may want to write to its buffers again
+  {
+    std::lock_guard lock(job.mutex);
+    if (job.phase != Job::Phase::kWaiting) return;
+    job.phase = phase;
+    job.error = std::move(error);
+  }
+  job.changed.notify_all();
+}
+
+bool cancelled(Job& job) {
+  std::lock_guard lock(job.mutex);
+  return job.phase == Job::Phase::kCancelled;
+}
+
+class Worker {
+ public:
+  Worker(WorkerState& state, const WorkerSetup& setup, Network& network)
+      : state_(state), device_(setup.network.device), network_(network) {}
+
+  void run(const std::vector<JobPtr>& batch) {
+    try {
+      run_together(batch);
+    } catch (...) {
+      const auto error = std::make_exception_ptr(current_error("running the network"));
+      for (const JobPtr& job : batch) finish(*job, Job::Phase::kDone, error);
+    }
+  }
+
+ private:
+  void run_together(const std::vector<JobPtr>& batch) {
+    std::vector<JobPtr> jobs;
+    std::vector<at::Tensor> inputs;
+    for (const JobPtr& job : batch) {
+      if (cancelled(*job)) continue;
+      try {
+        job->result.queue_ms = ms(Clock::now() - job->submitted);
+        const auto start = Clock::now();
+        at::Tensor x = input(*job);
+        job->result.preprocess_ms = ms(Clock::now() - start);
+        release_input(*job);  // the camera may have few buffers, and the network takes its time
+        if (x.defined()) {
+          inputs.push_back(std::move(x));
+          jobs.push_back(job);
+        } else {
+          deliver(*job, at::zeros({1, 1}, at::kFloat));
+        }
+      } catch (...) {
+        finish(*job, Job::Phase::kDone, std::make_exception_ptr(current_error("preparing the frames")));
+      }
+    }
+    if (jobs.empty()) return;
+
+    const auto start = Clock::now();
+    at::Tensor x = inputs.size() == 1 ? inputs.front().unsqueeze(0) : at::stack(inputs);
+    const uint64_t bytes_in = x.nbytes() / jobs.size();
+    const at::Tensor y = network_.forward(x.to(device_)).to(at::kCPU);
+    if (y.dim() != 3 || y.size(0) != x.size(0)) {
+      throw Error(ErrorCode::kInternal, "the network answered with another shape than a map per pair");
+    }
+    const double inference_ms = ms(Clock::now() - start);
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      Result& result = jobs[i]->result;
+      result.inference_ms = inference_ms;
+      result.batch = static_cast<unsigned>(jobs.size());
+      if (!device_.is_cpu()) {
+        result.host_to_device_copies = result.device_to_host_copies = 1;
+        result.host_to_device_bytes = bytes_in;
+        result.device_to_host_bytes = y.nbytes() / jobs.size();
+      }
+      deliver(*jobs[i], y[static_cast<int64_t>(i)]);
+    }
+  }
+
+  // The network's input; undefined where no depth pixel is valid (there is no scale to refine).
+  at::Tensor input(const Job& job) const {
+    if (job.warm_up) {
+      at::Tensor x = at::zeros({4, job.size.height, job.size.width}, at::kFloat);
+      x[3].fill_(1.0);
+      return x;
+    }
+    if (valid_share(job.depth) == 0) return {};
+    return preprocess(job.image, job.depth, job.size, state_.spec);
+  }
+
+  void deliver(Job& job, const at::Tensor& y) const {
+    if (!job.warm_up) {
+      std::lock_guard lock(job.mutex);  // from here to the last pixel, nobody can cancel
+      if (job.phase == Job::Phase::kCancelled) return;
+      const auto start = Clock::now();
+      const InverseRange range = postprocess(y, job.out);
+      job.result.min_inverse_depth = range.min;
+      job.result.max_inverse_depth = range.max;
+      job.result.postprocess_ms = ms(Clock::now() - start);
+    }
+    finish(job, Job::Phase::kDone);
+  }
+
+  WorkerState& state_;
+  const at::Device device_;
+  Network& network_;
+};
+
+// Waits for work, and for a batch to fill. Empty = stop.
+std::vector<JobPtr> take_batch(WorkerState& state) {
+  std::unique_lock lock(state.mutex);
+  while (true) {
+    state.wake.wait(lock, [&] { return state.stopping || !state.queue.empty(); });
+    if (state.stopping) return {};
+    std::vector<JobPtr> batch = state.queue.next(state.batch_size);
+    const auto deadline = batch.front()->submitted + state.batch_timeout;
+    const bool full = batch.size() >= state.batch_size || batch.front()->warm_up;
+    if (full || Clock::now() >= deadline) {
+      state.queue.take(batch);
+      return batch;
+    }
+    state.wake.wait_until(lock, deadline);
+  }
+}
+
+void release(WorkerState& state, const std::vector<JobPtr>& jobs) {
+  for (const JobPtr& job : jobs) release_frames(*job);
+  {
+    std::lock_guard lock(state.mutex);
+    for (const JobPtr& job : jobs) state.queue.released(*job);
+  }
+  state.idle.notify_all();
+}
+
+}  // namespace
+
+void run_worker(std::shared_ptr<WorkerState> state, WorkerSetup setup, std::promise<void> ready) {
+  c10::InferenceMode inference;
+  std::unique_ptr<Network> network;
+  try {
+    network = guarded("loading the model", [&] { return setup.load(); });
+    setup.loaded(*network);
+  } catch (...) {
+    network.reset();
+    ready.set_exception(std::current_exception());
+    return;
+  }
+  ready.set_value();
+
+  Worker worker(*state, setup, *network);
+  for (auto batch = take_batch(*state); !batch.empty(); batch = take_batch(*state)) {
+    worker.run(batch);
+    release(*state, batch);
+  }
+
+  std::vector<JobPtr> left;
+  {
+    std::lock_guard lock(state->mutex);
+    while (!state->queue.empty()) {
+      const auto jobs = state->queue.next(1);
+      state->queue.take(jobs);
+      left.insert(left.end(), jobs.begin(), jobs.end());
+    }
+  }
+  for (const JobPtr& job : left) finish(*job, Job::Phase::kCancelled);
+  release(*state, left);
+}
+
+void cancel(WorkerState& state, const JobPtr& job) noexcept {
+  std::shared_ptr<void> out;
+  {
+    std::lock_guard lock(job->mutex);
+    if (job->phase != Job::Phase::kWaiting) return;
+    job->phase = Job::Phase::kCancelled;
+    out.swap(job->out.owner);  // never written again
+  }
+  job->changed.notify_all();
+  bool removed;
+  {
+    std::lock_guard lock(state.mutex);
+    removed = state.queue.remove(*job);
+  }
+  if (removed) release(state, {job});
+  state.wake.notify_all();  // a batch may be waiting for this pair's deadline
+}
+
+}  // namespace rgbd

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine's thread: loads the network, runs batches, unloads. See engine.h for why there is one.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+
+#include "core/device.h"
+#include "core/network.h"
+#include "core/queue.h"
+
+namespace rgbd {
+
+/// What the worker shares with callers. It outlives the Engine where the worker itself lets go of the last
+/// handle, and is kept by every Pending.
+struct WorkerState {
+  std::mutex mutex;  // guards what follows up to `idle`; never held while running or releasing a job
+  std::condition_variable wake;  // something to do
+  std::condition_variable idle;  // a job was released
+  FairQueue queue;
+  bool stopping = false;
+  size_t batch_size = 1;
+  std::chrono::nanoseconds batch_timeout{0};
+
+  // Written by the worker before `loaded`, constant after.
+  InputSpec spec;
+  Info info;
+};
+
+struct WorkerSetup {
+  NetworkOptions network;
+  std::function<std::unique_ptr<Network>()> load;
+  std::function<void(const Network&)> loaded;  // fills the state's constants
+};
+
+/// The thread's body. `ready` gets a value once the network is there, or the Error. Returns when the state
+/// says stopping; pairs that still wait are then cancelled.
+void run_worker(std::shared_ptr<WorkerState> state, WorkerSetup setup, std::promise<void> ready);
+
+/// Cancels at once: a waiting pair leaves the queue, a running one loses its output.
+void cancel(WorkerState& state, const JobPtr& job) noexcept;
+
+}  // namespace rgbd
