@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// One turn of the source task: peek at both pads, decide, take, and put out.
+//
+// Nothing taken is held between two calls. Taking before deciding would let the next CAPS or SEGMENT act on
+// the pad while its older frame is still here.
+#include <memory>
+#include <string>
+
+#include "gst/refine/errors.h"
+#include "gst/refine/state.h"
+
+namespace rgbd::refine {
+namespace {
+
+struct BufferUnref {
+  void operator()(GstBuffer* buffer) const { gst_buffer_unref(buffer); }
+};
+using BufferPtr = std::unique_ptr<GstBuffer, BufferUnref>;
+
+bool is_gap(GstBuffer* buffer) {
+  return GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP) || gst_buffer_get_size(buffer) == 0;
+}
+
+GstClockTime nominal_duration(const Input& input) {
+  if (!input.has_caps || GST_VIDEO_INFO_FPS_N(&input.info) <= 0) return 0;
+  return gst_util_uint64_scale_int(GST_SECOND, GST_VIDEO_INFO_FPS_D(&input.info),
+                                   GST_VIDEO_INFO_FPS_N(&input.info));
+}
+
+/// Places a frame in running time. False: it lies outside the segment.
+bool place(const GstSegment& segment, GstClockTime pts, GstClockTime duration, Head& head) {
+  if (segment.format != GST_FORMAT_TIME || !GST_CLOCK_TIME_IS_VALID(pts)) return true;
+  guint64 start = pts, stop = pts + duration;
+  if (!gst_segment_clip(&segment, GST_FORMAT_TIME, start, stop, &start, &stop)) return false;
+  guint64 first = gst_segment_to_running_time(&segment, GST_FORMAT_TIME, start);
+  guint64 last = gst_segment_to_running_time(&segment, GST_FORMAT_TIME, stop);
+  if (head.gap && last < first) std::swap(first, last);  // backwards
+  head.running_time = first;
+  head.end_time = last;
+  return true;
+}
+
+/// What waits at the pad, and a reference on it in `buffer`.
+Head peek(GstRgbdRefine* self, InputIndex index, BufferPtr& buffer) {
+  buffer.reset(gst_aggregator_pad_peek_buffer(self->pads[index]));
+  if (buffer) return self->state->inputs[index].head;
+  Head nothing;
+  nothing.eos = gst_aggregator_pad_is_eos(self->pads[index]);
+  return nothing;
+}
+
+void take(GstRgbdRefine* self, InputIndex index) {
+  gst_aggregator_pad_drop_buffer(self->pads[index]);
+}
+
+/// A flush does not reach a frame that was peeked before it: true, and taken, when this is one.
+bool drop_stale(GstRgbdRefine* self, InputIndex index, const BufferPtr& buffer) {
+  State& state = *self->state;
+  if (!buffer || state.inputs[index].flushes == state.interrupt.flushes(index)) return false;
+  take(self, index);
+  state.stats.dropped(Drop::kFlushed);
+  return true;
+}
+
+PairingRule rule_of(GstRgbdRefine* self, const Settings& settings) {
+  PairingRule rule;
+  rule.by_order = settings.sync_mode == SyncMode::kOrder;
+  GST_OBJECT_LOCK(self);
+  rule.tolerance = self->state->shorter_frame / 2;
+  GST_OBJECT_UNLOCK(self);
+  if (GST_CLOCK_TIME_IS_VALID(settings.pts_tolerance)) rule.tolerance = settings.pts_tolerance;
+  return rule;
+}
+
+/// Age on the pipeline's clock beyond what `leaky` allows.
+bool too_old(GstRgbdRefine* self, const Settings& settings, GstClockTime running_time) {
+  if (settings.leaky == Leaky::kNone || !GST_CLOCK_TIME_IS_VALID(running_time)) return false;
+  State& state = *self->state;
+  GstClockTime latency = gst_aggregator_get_latency(GST_AGGREGATOR(self));
+  bool live = GST_CLOCK_TIME_IS_VALID(latency);
+  if (settings.leaky == Leaky::kAuto && !live) return false;
+
+  GST_OBJECT_LOCK(self);
+  GstClock* clock = GST_STATE(self) == GST_STATE_PLAYING ? GST_ELEMENT_CLOCK(self) : nullptr;
+  if (clock) gst_object_ref(clock);
+  GstClockTime base_time = GST_ELEMENT_CAST(self)->base_time;
+  GstClockTime frame = state.frame_duration;
+  GST_OBJECT_UNLOCK(self);
+  if (!clock) return false;
+  GstClockTime now = gst_clock_get_time(clock);
+  gst_object_unref(clock);
+
+  GstClockTime upstream = live && latency > state.own_latency ? latency - state.own_latency : 0;
+  return now > base_time + running_time + upstream + settings.max_pairs * frame;
+}
+
+/// Whether the sink has said that it would drop this frame; if so, says so on the bus.
+bool too_late(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, GstClockTime running_time) {
+  State& state = *self->state;
+  if (!settings.qos) return false;
+  Qos::Verdict verdict = state.qos.judge(running_time);
+  if (!verdict.late) return false;
+  state.stats.dropped(Drop::kQos);
+  GST_OBJECT_LOCK(self->pads[kRgb]);
+  GstClockTime stream_time =
+      gst_segment_to_stream_time(&self->pads[kRgb]->segment, GST_FORMAT_TIME, GST_BUFFER_PTS(rgb));
+  GST_OBJECT_UNLOCK(self->pads[kRgb]);
+  GstMessage* message = gst_message_new_qos(GST_OBJECT(self), TRUE, running_time, stream_time,
+                                            GST_BUFFER_PTS(rgb), GST_BUFFER_DURATION(rgb));
+  gst_message_set_qos_values(message, verdict.jitter, verdict.proportion, 1000000);
+  uint64_t processed, dropped;
+  state.stats.totals(processed, dropped);
+  gst_message_set_qos_stats(message, GST_FORMAT_BUFFERS, processed, dropped);
+  gst_element_post_message(GST_ELEMENT(self), message);
+  return true;
+}
+
+/// Counts a colour frame that must not be put out any more because of its age.
+bool drop_for_age(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, GstClockTime running_time) {
+  if (too_old(self, settings, running_time)) {
+    self->state->stats.dropped(Drop::kLate);
+    return true;
+  }
+  return too_late(self, settings, rgb, running_time);
+}
+
+void say_no_timestamp(GstRgbdRefine* self, InputIndex without) {
+  if (std::exchange(self->state->said.no_timestamp, true)) return;
+  GST_ELEMENT_WARNING(self, STREAM, FAILED,
+                      ("A frame on the %s pad has no timestamp; such frames are paired by order.",
+                       GST_PAD_NAME(self->pads[without])),
+                      (nullptr));
+}
+
+GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
+  State& state = *self->state;
+  if (state.interrupt.raised_after_wait()) return GST_AGGREGATOR_FLOW_NEED_DATA;
+  take_swapped_model(self);
+  const Settings settings = settings_of(self);
+
+  BufferPtr rgb, depth;
+  Head rgb_head = peek(self, kRgb, rgb), depth_head = peek(self, kDepth, depth);
+  bool stale_rgb = drop_stale(self, kRgb, rgb), stale_depth = drop_stale(self, kDepth, depth);
+  if (stale_rgb || stale_depth) return GST_AGGREGATOR_FLOW_NEED_DATA;
+
+  PairingRule rule = rule_of(self, settings);
+  Step step = decide(rgb_head, depth_head, rule, timeout);
+  GST_TRACE_OBJECT(self, "rgb %" GST_TIME_FORMAT " depth %" GST_TIME_FORMAT " step %d",
+                   GST_TIME_ARGS(rgb_head.running_time), GST_TIME_ARGS(depth_head.running_time),
+                   static_cast<int>(step));
+  if (rgb && depth && !rule.by_order) {
+    if (rgb_head.running_time == kNoTime) say_no_timestamp(self, kRgb);
+    if (depth_head.running_time == kNoTime) say_no_timestamp(self, kDepth);
+  }
+
+  switch (step) {
+    case Step::kWait:
+      return GST_AGGREGATOR_FLOW_NEED_DATA;
+    case Step::kEos:
+      return GST_FLOW_EOS;
+    case Step::kPair: {
+      bool timed = rgb_head.running_time != kNoTime && depth_head.running_time != kNoTime;
+      int64_t skew = timed ? GST_CLOCK_DIFF(rgb_head.running_time, depth_head.running_time) : 0;
+      take(self, kRgb);
+      take(self, kDepth);
+      state.stats.pair_in(skew);
+      if (drop_for_age(self, settings, rgb.get(), rgb_head.running_time))
+        return GST_AGGREGATOR_FLOW_NEED_DATA;
+      bool refine = state.pair_count++ % settings.inference_interval == 0;
+      return refine ? push_refined(self, settings, rgb.get(), depth.get())
+                    : push_skipped(self, settings, rgb.get(), depth.get(), skew, Drop::kInterval);
+    }
+    case Step::kRgbAlone:
+    case Step::kRgbNoDepth:
+      take(self, kRgb);
+      if (step == Step::kRgbNoDepth) take(self, kDepth);
+      if (drop_for_age(self, settings, rgb.get(), rgb_head.running_time))
+        return GST_AGGREGATOR_FLOW_NEED_DATA;
+      return push_skipped(self, settings, rgb.get(), nullptr, 0, Drop::kUnpairedRgb);
+    case Step::kRgbGap:
+    case Step::kRgbGapPair:
+      take(self, kRgb);
+      if (step == Step::kRgbGapPair) {
+        take(self, kDepth);
+        if (!depth_head.gap) state.stats.dropped(Drop::kUnpairedDepth);
+      }
+      push_gap(self, rgb.get());
+      return GST_AGGREGATOR_FLOW_NEED_DATA;
+    case Step::kDepthAlone:
+      take(self, kDepth);
+      if (!depth_head.gap) state.stats.dropped(Drop::kUnpairedDepth);
+      return GST_AGGREGATOR_FLOW_NEED_DATA;
+  }
+  return GST_AGGREGATOR_FLOW_NEED_DATA;
+}
+
+}  // namespace
+
+GstBuffer* clip(GstAggregator* aggregator, GstAggregatorPad* pad, GstBuffer* buffer) {
+  auto* self = GST_RGBD_REFINE(aggregator);
+  InputIndex index = pad == self->pads[kRgb] ? kRgb : kDepth;
+  State& state = *self->state;
+  Input& input = state.inputs[index];
+  GST_OBJECT_LOCK(pad);
+  GstSegment segment = pad->segment;
+  GST_OBJECT_UNLOCK(pad);
+
+  Head head;
+  head.waiting = true;
+  head.gap = is_gap(buffer);
+  if (!head.gap) state.stats.frame_in(index == kRgb);
+  GstClockTime duration =
+      GST_BUFFER_DURATION_IS_VALID(buffer) ? GST_BUFFER_DURATION(buffer) : nominal_duration(input);
+  if (!place(segment, GST_BUFFER_PTS(buffer), duration, head)) {
+    GST_DEBUG_OBJECT(pad, "outside the segment: %" GST_PTR_FORMAT, buffer);
+    gst_buffer_unref(buffer);
+    return nullptr;
+  }
+  input.head = head;
+  input.flushes = state.interrupt.flushes(index);
+  return buffer;
+}
+
+GstClockTime get_next_time(GstAggregator* aggregator) {
+  auto* self = GST_RGBD_REFINE(aggregator);
+  if (settings_of(self).sync_mode == SyncMode::kOrder) return GST_CLOCK_TIME_NONE;
+  GstClockTime oldest = GST_CLOCK_TIME_NONE;
+  for (InputIndex index : {kRgb, kDepth}) {
+    BufferPtr buffer;
+    oldest = MIN(oldest, peek(self, index, buffer).running_time);
+  }
+  if (!GST_CLOCK_TIME_IS_VALID(oldest)) return GST_CLOCK_TIME_NONE;
+  // The base class adds all the latency we report; the part for inference is not for waiting.
+  GstClockTime inference = self->state->latency.reported_ns();
+  return oldest > inference ? oldest - inference : 0;
+}
+
+GstFlowReturn aggregate(GstAggregator* aggregator, gboolean timeout) {
+  auto* self = GST_RGBD_REFINE(aggregator);
+  return guarded<GstFlowReturn>(GST_ELEMENT(self), "refining a pair", GST_FLOW_ERROR,
+                                [&] { return take_turn(self, timeout); });
+}
+
+}  // namespace rgbd::refine

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// Events and queries of the three pads: who interrupts the pair in the engine, and who may wait again.
+#include "gst/refine/state.h"
+
+namespace rgbd::refine {
+namespace {
+
+GstAggregatorClass* parent_class() {
+  static auto* parent = static_cast<GstAggregatorClass*>(g_type_class_peek(GST_TYPE_AGGREGATOR));
+  return parent;
+}
+
+InputIndex index_of(GstRgbdRefine* self, GstAggregatorPad* pad) {
+  return pad == self->pads[kRgb] ? kRgb : kDepth;
+}
+
+bool flushing_seek(GstEvent* event) {
+  if (GST_EVENT_TYPE(event) != GST_EVENT_SEEK) return false;
+  GstSeekFlags flags;
+  gst_event_parse_seek(event, nullptr, nullptr, &flags, nullptr, nullptr, nullptr, nullptr);
+  return flags & GST_SEEK_FLAG_FLUSH;
+}
+
+enum class Seekable { kYes, kNo, kUnknown };
+
+Seekable pad_seekable(GstAggregatorPad* pad, GstFormat format) {
+  GstQuery* query = gst_query_new_seeking(format);
+  gboolean seekable = FALSE;
+  bool answered = gst_pad_peer_query(GST_PAD(pad), query);
+  if (answered) gst_query_parse_seeking(query, nullptr, &seekable, nullptr, nullptr);
+  gst_query_unref(query);
+  return answered ? (seekable ? Seekable::kYes : Seekable::kNo) : Seekable::kUnknown;
+}
+
+/// Neither source can seek: the base class would stop its task for the seek and, as it failed, never start it
+/// again.
+bool seek_is_hopeless(GstRgbdRefine* self, GstEvent* event) {
+  GstFormat format;
+  gst_event_parse_seek(event, nullptr, &format, nullptr, nullptr, nullptr, nullptr, nullptr);
+  return pad_seekable(self->pads[kRgb], format) == Seekable::kNo &&
+         pad_seekable(self->pads[kDepth], format) == Seekable::kNo;
+}
+
+gboolean seek(GstRgbdRefine* self, GstEvent* event) {
+  State& state = *self->state;
+  if (!flushing_seek(event)) return parent_class()->src_event(GST_AGGREGATOR(self), event);
+  if (seek_is_hopeless(self, event)) {
+    GST_INFO_OBJECT(self, "neither source can seek");
+    gst_event_unref(event);
+    return FALSE;
+  }
+  // The base class joins the source task before any sink pad sees FLUSH_START.
+  state.interrupt.raise(Interrupt::kSeek);
+  gboolean done = parent_class()->src_event(GST_AGGREGATOR(self), event);
+  state.interrupt.lower(Interrupt::kSeek);
+  return done;
+}
+
+void take_qos(GstRgbdRefine* self, GstEvent* event) {
+  GstQOSType type;
+  gdouble proportion;
+  GstClockTimeDiff lateness;
+  GstClockTime time;
+  gst_event_parse_qos(event, &type, &proportion, &lateness, &time);
+  self->state->qos.update(proportion, lateness, time, frame_duration_of(self));
+}
+
+gboolean answer_seeking(GstRgbdRefine* self, GstQuery* query) {
+  GstFormat format;
+  gst_query_parse_seeking(query, &format, nullptr, nullptr, nullptr);
+  if (pad_seekable(self->pads[kDepth], format) != Seekable::kYes) {
+    gst_query_set_seeking(query, format, FALSE, 0, -1);
+    return TRUE;
+  }
+  return gst_pad_peer_query(GST_PAD(self->pads[kRgb]), query);
+}
+
+}  // namespace
+
+GstFlowReturn sink_event_pre_queue(GstAggregator* aggregator, GstAggregatorPad* pad, GstEvent* event) {
+  auto* self = GST_RGBD_REFINE(aggregator);
+  Interrupt& interrupt = self->state->interrupt;
+  Interrupt::Reason reason = Interrupt::flush_of(index_of(self, pad));
+  GstEventType type = GST_EVENT_TYPE(event);
+  if (type == GST_EVENT_FLUSH_START) interrupt.raise(reason);
+  GstFlowReturn flow = parent_class()->sink_event_pre_queue(aggregator, pad, event);
+  // Only now: before, the base class may still hold the pad's EOS.
+  if (type == GST_EVENT_FLUSH_STOP) interrupt.lower(reason);
+  return flow;
+}
+
+gboolean sink_event(GstAggregator* aggregator, GstAggregatorPad* pad, GstEvent* event) {
+  auto* self = GST_RGBD_REFINE(aggregator);
+  InputIndex index = index_of(self, pad);
+  switch (GST_EVENT_TYPE(event)) {
+    case GST_EVENT_CAPS: {
+      GstCaps* caps;
+      gst_event_parse_caps(event, &caps);
+      gboolean usable = set_input_caps(self, index, caps);
+      // The src caps follow from both pads' caps; nobody downstream wants the sink pads' own.
+      gst_event_unref(event);
+      return usable;
+    }
+    case GST_EVENT_SEGMENT:
+      if (index == kRgb) {
+        const GstSegment* segment;
+        gst_event_parse_segment(event, &segment);
+        if (segment->format == GST_FORMAT_TIME) gst_aggregator_update_segment(aggregator, segment);
+        self->state->segment_sent = false;
+      }
+      break;
+    default:
+      break;
+  }
+  return parent_class()->sink_event(aggregator, pad, event);
+}
+
+gboolean sink_query(GstAggregator* aggregator, GstAggregatorPad* pad, GstQuery* query) {
+  auto* self = GST_RGBD_REFINE(aggregator);
+  if (GST_QUERY_TYPE(query) == GST_QUERY_CAPS) {
+    GstCaps* filter;
+    gst_query_parse_caps(query, &filter);
+    GstCaps* caps = sink_caps(self, index_of(self, pad), filter);
+    gst_query_set_caps_result(query, caps);
+    gst_caps_unref(caps);
+    return TRUE;
+  }
+  return parent_class()->sink_query(aggregator, pad, query);
+}
+
+gboolean src_event(GstAggregator* aggregator, GstEvent* event) {
+  auto* self = GST_RGBD_REFINE(aggregator);
+  switch (GST_EVENT_TYPE(event)) {
+    case GST_EVENT_SEEK:
+      return seek(self, event);
+    case GST_EVENT_QOS:
+      // Passed on, it would make the two sources drop different frames.
+      take_qos(self, event);
+      gst_event_unref(event);
+      return TRUE;
+    default:
+      return parent_class()->src_event(aggregator, event);
+  }
+}
+
+gboolean src_query(GstAggregator* aggregator, GstQuery* query) {
+  if (GST_QUERY_TYPE(query) == GST_QUERY_SEEKING) return answer_seeking(GST_RGBD_REFINE(aggregator), query);
+  return parent_class()->src_query(aggregator, query);
+}
+
+gboolean src_activate(GstAggregator* aggregator, GstPadMode, gboolean active) {
+  Interrupt& interrupt = GST_RGBD_REFINE(aggregator)->state->interrupt;
+  if (active) {
+    interrupt.reset();
+  } else {
+    interrupt.raise(Interrupt::kInactive);
+  }
+  return TRUE;
+}
+
+GstFlowReturn flush(GstAggregator* aggregator) {
+  State& state = *GST_RGBD_REFINE(aggregator)->state;
+  gst_clear_buffer(&state.last_refined);
+  state.pair_count = 0;
+  state.segment_sent = false;
+  state.qos.reset();
+  state.interrupt.lower(Interrupt::kSeek);
+  return GST_FLOW_OK;
+}
+
+}  // namespace rgbd::refine

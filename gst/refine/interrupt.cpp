@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cancelling the pair in the engine, see interrupt.h.
+#include "gst/refine/interrupt.h"
+
+namespace rgbd::refine {
+
+void Interrupt::raise(Reason reason) noexcept {
+  std::lock_guard lock(mutex_);
+  reasons_ |= reason;
+  if (reason == kRgbFlush) ++flushes_[kRgb];
+  if (reason == kDepthFlush) ++flushes_[kDepth];
+  if (pending_) {
+    cancelled_ = true;
+    pending_->cancel();
+  }
+  changed_.notify_all();
+}
+
+void Interrupt::lower(Reason reason) noexcept {
+  std::lock_guard lock(mutex_);
+  reasons_ &= ~static_cast<unsigned>(reason);
+  changed_.notify_all();
+}
+
+void Interrupt::reset() noexcept {
+  std::lock_guard lock(mutex_);
+  reasons_ = 0;
+  changed_.notify_all();
+}
+
+uint64_t Interrupt::flushes(InputIndex input) const noexcept {
+  std::lock_guard lock(mutex_);
+  return flushes_[input];
+}
+
+bool Interrupt::raised_after_wait() noexcept {
+  std::unique_lock lock(mutex_);
+  bool interrupted = reasons_ != 0;
+  changed_.wait(lock, [&] { return reasons_ != kRgbFlush && reasons_ != kDepthFlush; });
+  return interrupted;
+}
+
+bool Interrupt::attach(Pending* pending, const std::array<uint64_t, 2>& flushes) noexcept {
+  std::lock_guard lock(mutex_);
+  if (reasons_ != 0 || flushes != flushes_) return false;
+  pending_ = pending;
+  cancelled_ = false;
+  return true;
+}
+
+bool Interrupt::detach() noexcept {
+  std::lock_guard lock(mutex_);
+  pending_ = nullptr;
+  return !cancelled_;
+}
+
+}  // namespace rgbd::refine

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lets a flush, a seek or a state change take the pair out of the engine while aggregate() waits for it.
+//
+// The base class joins the source task in all three cases and has no unlock() of its own, so whoever comes
+// raises a reason first. A reason stays raised until the task may run again: without that, aggregate()
+// would hand in the next pair before it is told to stop.
+#pragma once
+
+#include <array>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+
+#include "core/rgbd.h"
+
+namespace rgbd::refine {
+
+enum InputIndex { kRgb = 0, kDepth = 1 };
+
+class Interrupt {
+ public:
+  enum Reason : unsigned { kRgbFlush = 1, kDepthFlush = 2, kSeek = 4, kInactive = 8 };
+  static Reason flush_of(InputIndex input) { return input == kRgb ? kRgbFlush : kDepthFlush; }
+
+  /// Any thread. Cancels the attached pair.
+  void raise(Reason reason) noexcept;
+  void lower(Reason reason) noexcept;
+  /// The pads start anew: no reason is left, not even of a flush that was never ended.
+  void reset() noexcept;
+
+  /// How often `input` was flushed; a frame is stale when this has moved since it reached the pad's head.
+  uint64_t flushes(InputIndex input) const noexcept;
+  /// True when aggregate() must not go on. Waits first while one pad alone is being flushed: the base class
+  /// does not stop the task then, and would call aggregate() in a busy loop if the pad had been at EOS.
+  bool raised_after_wait() noexcept;
+
+  /// Makes `pending` the pair that raise() cancels. False, and not attached: a reason is raised, or an input
+  /// was flushed since its count was `flushes`.
+  bool attach(Pending* pending, const std::array<uint64_t, 2>& flushes) noexcept;
+  /// Ends attach(). True: nothing was raised meanwhile.
+  bool detach() noexcept;
+
+ private:
+  // A leaf, but for Pending::cancel(), which never calls back. Taken with the base class's PAD_LOCK held.
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  unsigned reasons_ = kInactive;
+  std::array<uint64_t, 2> flushes_{};
+  Pending* pending_ = nullptr;
+  bool cancelled_ = false;
+};
+
+}  // namespace rgbd::refine

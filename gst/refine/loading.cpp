@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// The model's life: loaded in READY->PAUSED, warmed up where a camera waits, exchanged while frames flow.
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "gst/refine/errors.h"
+#include "gst/refine/state.h"
+
+namespace rgbd::refine {
+namespace {
+
+/// Frame size to warm up for when upstream does not say yet: what most cameras send.
+constexpr FrameSize kUsualSize{640, 480};
+
+bool upstream_is_live(GstRgbdRefine* self) {
+  for (GstAggregatorPad* pad : self->pads) {
+    GstQuery* query = gst_query_new_latency();
+    gboolean live = FALSE;
+    if (gst_pad_peer_query(GST_PAD(pad), query)) gst_query_parse_latency(query, &live, nullptr, nullptr);
+    gst_query_unref(query);
+    if (live) return true;
+  }
+  return false;
+}
+
+/// The colour frames' size as far as upstream has settled on one.
+FrameSize upstream_size(GstRgbdRefine* self) {
+  FrameSize size = kUsualSize;
+  GstCaps* caps = gst_pad_peer_query_caps(GST_PAD(self->pads[kRgb]), nullptr);
+  if (caps && !gst_caps_is_any(caps) && !gst_caps_is_empty(caps)) {
+    const GstStructure* s = gst_caps_get_structure(caps, 0);
+    int width = 0, height = 0;
+    if (gst_structure_get_int(s, "width", &width) && gst_structure_get_int(s, "height", &height)) {
+      size = {width, height};
+    }
+  }
+  gst_clear_caps(&caps);
+  return size;
+}
+
+void post_warnings(GstRgbdRefine* self, const Info& info) {
+  for (const std::string& warning : info.warnings) {
+    GST_ELEMENT_WARNING(self, LIBRARY, SETTINGS, ("%s", warning.c_str()), (nullptr));
+  }
+}
+
+void post_model_updated(GstRgbdRefine* self, const std::string& model, const char* error) {
+  gst_element_post_message(
+      GST_ELEMENT(self),
+      gst_message_new_element(GST_OBJECT(self),
+                              gst_structure_new("rgbd-model-updated", "model", G_TYPE_STRING, model.c_str(),
+                                                "error", G_TYPE_STRING, error, nullptr)));
+}
+
+/// Runs one warm-up inference and starts the latency estimate from it.
+void run_warm_up(GstRgbdRefine* self, FrameSize size) {
+  State& state = *self->state;
+  std::shared_ptr<Refiner> refiner = state.model.current();
+  if (!refiner) return;
+  refiner->warm_up(size.width, size.height);
+  // The first run at a size is slower than the steady state; a second one tells how fast it will be.
+  GstClockTime before = gst_util_get_timestamp();
+  refiner->warm_up(size.width, size.height);
+  state.latency.reset(gst_util_get_timestamp() - before);
+  state.warm = size;
+}
+
+struct Swap {
+  uint64_t id;
+  Options options;
+  std::string previous;
+};
+
+void keep_old_model(GstRgbdRefine* self, const Swap& swap, const char* reason) {
+  GST_OBJECT_LOCK(self);
+  std::string& model = self->state->settings.options.model;
+  if (model == swap.options.model) model = swap.previous;
+  GST_OBJECT_UNLOCK(self);
+  GST_ELEMENT_WARNING(self, RESOURCE, READ, ("The model stays as it was: %s", reason), (nullptr));
+  post_model_updated(self, swap.options.model, reason);
+}
+
+void run_swap(GstElement* element, gpointer data) {
+  auto* self = GST_RGBD_REFINE(element);
+  State& state = *self->state;
+  const Swap& swap = *static_cast<Swap*>(data);
+  try {
+    state.model.load_swap(swap.id, state.runtime, swap.options);
+  } catch (const std::exception& error) {
+    if (!state.model.is_void(swap.id)) keep_old_model(self, swap, error.what());
+  } catch (...) {
+    if (!state.model.is_void(swap.id))
+      keep_old_model(self, swap, "an exception of an unknown type was thrown");
+  }
+}
+
+}  // namespace
+
+gboolean start(GstAggregator* aggregator) {
+  auto* self = GST_RGBD_REFINE(aggregator);
+  State& state = *self->state;
+  return guarded<gboolean>(GST_ELEMENT(self), "loading the model", FALSE, [&] {
+    state.stats.reset();
+    state.qos.reset();
+    state.said = {};
+    state.pair_count = 0;
+    state.warm = {};
+    state.latency.reset(0);
+    state.model.open(state.runtime, settings_of(self).options);
+    std::shared_ptr<Refiner> refiner = state.model.current();
+    const Info& info = refiner->info();
+    post_warnings(self, info);
+    GST_INFO_OBJECT(self, "%s, model %s (%s %s), %s on %s", info.runtime.c_str(), info.model.c_str(),
+                    info.architecture.c_str(), info.encoder.c_str(),
+                    refiner->info().optimize ? "optimized" : "plain", info.device.c_str());
+    // A file's first frame may take its time; a camera's may not.
+    if (upstream_is_live(self)) run_warm_up(self, upstream_size(self));
+    report_latency(self);
+    return TRUE;
+  });
+}
+
+gboolean stop(GstAggregator* aggregator) {
+  auto* self = GST_RGBD_REFINE(aggregator);
+  State& state = *self->state;
+  state.model.close();
+  state.inputs = {};
+  state.has_output = false;
+  state.segment_sent = false;
+  state.next_stats = GST_CLOCK_TIME_NONE;
+  gst_clear_buffer(&state.last_refined);
+  GST_OBJECT_LOCK(self);
+  state.frame_duration = state.shorter_frame = kFrameWithoutRate;
+  GST_OBJECT_UNLOCK(self);
+  return TRUE;
+}
+
+void warm_up(GstRgbdRefine* self, FrameSize size) {
+  State& state = *self->state;
+  state.model.set_frame_size(size);
+  // Without a live source the first frame itself is the warm-up, and can be cancelled.
+  if (size == state.warm || !GST_CLOCK_TIME_IS_VALID(gst_aggregator_get_latency(GST_AGGREGATOR(self))))
+    return;
+  guarded<bool>(GST_ELEMENT(self), "warming the model up", false, [&] {
+    run_warm_up(self, size);
+    report_latency(self);
+    return true;
+  });
+}
+
+void report_latency(GstRgbdRefine* self) {
+  State& state = *self->state;
+  GstClockTime frame = frame_duration_of(self);
+  // A pair waits at most a frame for its second half; each live pad holds two frames more.
+  state.own_latency = frame + state.latency.reported_ns();
+  gst_aggregator_set_latency(GST_AGGREGATOR(self), state.own_latency, state.own_latency + 2 * frame);
+}
+
+void swap_model(GstRgbdRefine* self, const std::string& previous) {
+  State& state = *self->state;
+  if (!state.model.is_open()) return;
+  auto* swap = new Swap{state.model.announce_swap(), settings_of(self).options, previous};
+  gst_element_call_async(GST_ELEMENT(self), run_swap, swap,
+                         [](gpointer data) { delete static_cast<Swap*>(data); });
+}
+
+void take_swapped_model(GstRgbdRefine* self) {
+  State& state = *self->state;
+  if (!state.model.take_swapped()) return;
+  std::shared_ptr<Refiner> refiner = state.model.current();
+  if (!refiner) return;
+  state.latency.reset(0);
+  post_warnings(self, refiner->info());
+  post_model_updated(self, refiner->info().model, nullptr);
+}
+
+}  // namespace rgbd::refine

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening and swapping models, see model.h. No lock is held while the core loads or lets go.
+#include "gst/refine/model.h"
+
+#include <utility>
+
+namespace rgbd::refine {
+
+void Model::open(Runtime* runtime, const Options& options) {
+  std::shared_ptr<Refiner> opened = runtime->open(options);
+  std::lock_guard lock(mutex_);
+  running_ = std::move(opened);
+}
+
+void Model::close() {
+  std::shared_ptr<Refiner> running, swapped;
+  std::lock_guard lock(mutex_);
+  ++swap_;
+  running = std::exchange(running_, nullptr);
+  swapped = std::exchange(swapped_, nullptr);
+  frame_size_ = {};
+}
+
+bool Model::is_open() const {
+  return current() != nullptr;
+}
+
+std::shared_ptr<Refiner> Model::current() const {
+  std::lock_guard lock(mutex_);
+  return running_;
+}
+
+uint64_t Model::announce_swap() {
+  std::lock_guard lock(mutex_);
+  return ++swap_;
+}
+
+bool Model::is_void(uint64_t swap) const {
+  std::lock_guard lock(mutex_);
+  return swap != swap_ || !running_;
+}
+
+void Model::load_swap(uint64_t swap, Runtime* runtime, const Options& options) {
+  std::lock_guard one_at_a_time(loading_);
+  if (is_void(swap)) return;
+  std::shared_ptr<Refiner> loaded = runtime->open(options);
+  FrameSize size;
+  {
+    std::lock_guard lock(mutex_);
+    size = frame_size_;
+  }
+  if (size.width > 0) loaded->warm_up(size.width, size.height);
+  std::lock_guard lock(mutex_);
+  if (swap != swap_ || !running_) return;
+  swapped_.swap(loaded);
+}
+
+bool Model::take_swapped() {
+  std::shared_ptr<Refiner> old;
+  std::lock_guard lock(mutex_);
+  if (!swapped_) return false;
+  old = std::exchange(running_, std::exchange(swapped_, nullptr));
+  return true;
+}
+
+void Model::set_frame_size(FrameSize size) {
+  std::lock_guard lock(mutex_);
+  frame_size_ = size;
+}
+
+}  // namespace rgbd::refine

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Caps and allocation. Caps of a sink pad act when they reach its head, in the source task, and the src caps
+// that follow from them leave before the next aggregate().
+#include <cmath>
+
+#include "gst/depth_unit.h"
+#include "gst/refine/src_caps.h"
+#include "gst/refine/state.h"
+
+namespace rgbd::refine {
+namespace {
+
+GstClockTime frame_of(const Input& input) {
+  if (!input.has_caps || GST_VIDEO_INFO_FPS_N(&input.info) <= 0) return GST_CLOCK_TIME_NONE;
+  return gst_util_uint64_scale_int(GST_SECOND, GST_VIDEO_INFO_FPS_D(&input.info),
+                                   GST_VIDEO_INFO_FPS_N(&input.info));
+}
+
+void update_frame_durations(GstRgbdRefine* self) {
+  State& state = *self->state;
+  GstClockTime rgb = frame_of(state.inputs[kRgb]), depth = frame_of(state.inputs[kDepth]);
+  GstClockTime either = GST_CLOCK_TIME_IS_VALID(rgb) ? rgb : depth;
+  GST_OBJECT_LOCK(self);
+  state.frame_duration = GST_CLOCK_TIME_IS_VALID(either) ? either : kFrameWithoutRate;
+  state.shorter_frame = MIN(state.frame_duration, depth);
+  GST_OBJECT_UNLOCK(self);
+}
+
+}  // namespace
+
+double input_unit(const Settings& settings, const Input& depth) {
+  if (settings.depth_unit > 0) return settings.depth_unit;
+  return depth.caps_unit > 0 ? depth.caps_unit : RGBD_DEFAULT_DEPTH_UNIT;
+}
+
+gboolean set_input_caps(GstRgbdRefine* self, InputIndex index, GstCaps* caps) {
+  State& state = *self->state;
+  Input& input = state.inputs[index];
+  if (!gst_video_info_from_caps(&input.info, caps)) {
+    GST_ELEMENT_ERROR(self, STREAM, FORMAT,
+                      ("The caps of the %s pad are no video caps.", GST_PAD_NAME(self->pads[index])),
+                      ("%" GST_PTR_FORMAT, caps));
+    return FALSE;
+  }
+  int width = GST_VIDEO_INFO_WIDTH(&input.info), height = GST_VIDEO_INFO_HEIGHT(&input.info);
+  if (index == kRgb && MIN(width, height) < kSmallestSide) {
+    GST_ELEMENT_ERROR(self, STREAM, FORMAT,
+                      ("Colour frames of %dx%d are too small: both sides need at least %d pixels.", width,
+                       height, kSmallestSide),
+                      (nullptr));
+    return FALSE;
+  }
+  input.has_caps = true;
+  if (index == kDepth) input.caps_unit = depth_unit_of(caps).value_or(0);
+  update_frame_durations(self);
+  gst_pad_mark_reconfigure(GST_AGGREGATOR_SRC_PAD(self));
+  if (index == kRgb) {
+    report_latency(self);
+    warm_up(self, {width, height});
+  }
+  return TRUE;
+}
+
+GstCaps* sink_caps(GstRgbdRefine* self, InputIndex index, GstCaps* filter) {
+  GstCaps* caps = gst_pad_get_pad_template_caps(GST_PAD(self->pads[index]));
+  if (index == kRgb) {
+    // Refined depth comes at the rate of the colour frames, so a rate that downstream wants is theirs too.
+    GstCaps* allowed = gst_pad_get_allowed_caps(GST_AGGREGATOR_SRC_PAD(self));
+    if (allowed) {
+      GstCaps* rates = gst_caps_new_empty();
+      for (guint i = 0; i < gst_caps_get_size(allowed); ++i) {
+        const GValue* rate = gst_structure_get_value(gst_caps_get_structure(allowed, i), "framerate");
+        GstStructure* s = gst_structure_new_empty("video/x-raw");
+        if (rate) gst_structure_set_value(s, "framerate", rate);
+        rates = gst_caps_merge_structure(rates, s);
+      }
+      GstCaps* both = gst_caps_intersect_full(caps, rates, GST_CAPS_INTERSECT_FIRST);
+      gst_caps_unref(rates);
+      gst_caps_unref(caps);
+      gst_caps_unref(allowed);
+      caps = both;
+    }
+  }
+  if (filter) {
+    GstCaps* both = gst_caps_intersect_full(filter, caps, GST_CAPS_INTERSECT_FIRST);
+    gst_caps_unref(caps);
+    caps = both;
+  }
+  return caps;
+}
+
+GstFlowReturn update_src_caps(GstAggregator* aggregator, GstCaps* downstream, GstCaps** chosen) {
+  auto* self = GST_RGBD_REFINE(aggregator);
+  State& state = *self->state;
+  const Input &rgb = state.inputs[kRgb], &depth = state.inputs[kDepth];
+  if (!rgb.has_caps || !depth.has_caps) return GST_AGGREGATOR_FLOW_NEED_DATA;
+  *chosen = choose_src_caps(rgb.info, input_unit(settings_of(self), depth), downstream);
+  if (!gst_caps_is_empty(*chosen)) return GST_FLOW_OK;
+  GST_ELEMENT_ERROR(self, STREAM, FORMAT,
+                    ("Downstream takes no 16-bit depth at the colour stream's framerate of %d/%d.",
+                     GST_VIDEO_INFO_FPS_N(&rgb.info), GST_VIDEO_INFO_FPS_D(&rgb.info)),
+                    ("downstream takes %" GST_PTR_FORMAT, downstream));
+  return GST_FLOW_NOT_NEGOTIATED;
+}
+
+gboolean negotiated_src_caps(GstAggregator* aggregator, GstCaps* caps) {
+  State& state = *GST_RGBD_REFINE(aggregator)->state;
+  GstVideoInfo info;
+  double unit = depth_unit_of(caps).value_or(RGBD_DEFAULT_DEPTH_UNIT);
+  if (!gst_video_info_from_caps(&info, caps)) return FALSE;
+  if (!state.has_output || unit != state.output_unit || !gst_video_info_is_equal(&info, &state.output)) {
+    gst_clear_buffer(&state.last_refined);
+  }
+  state.output = info;
+  state.output_unit = unit;
+  state.has_output = true;
+  return TRUE;
+}
+
+gboolean decide_allocation(GstAggregator* aggregator, GstQuery* query) {
+  GstCaps* caps = nullptr;
+  gst_query_parse_allocation(query, &caps, nullptr);
+  GstVideoInfo info;
+  if (!caps || !gst_video_info_from_caps(&info, caps)) return FALSE;
+
+  GstBufferPool* pool = nullptr;
+  guint size = static_cast<guint>(GST_VIDEO_INFO_SIZE(&info)), min = 0, max = 0;
+  bool offered = gst_query_get_n_allocation_pools(query) > 0;
+  if (offered) {
+    guint pool_size = 0;
+    gst_query_parse_nth_allocation_pool(query, 0, &pool, &pool_size, &min, &max);
+    size = MAX(size, pool_size);
+  }
+  bool own = !pool;
+  if (own) {
+    pool = gst_video_buffer_pool_new();
+    min = max = 0;
+  }
+  GstStructure* config = gst_buffer_pool_get_config(pool);
+  gst_buffer_pool_config_set_params(config, caps, size, min, max);
+  if (gst_query_find_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr)) {
+    gst_buffer_pool_config_add_option(config, GST_BUFFER_POOL_OPTION_VIDEO_META);
+  }
+  if (!gst_buffer_pool_set_config(pool, config) && !own) {
+    // Downstream's pool changed what was asked of it: take ours rather than frames of another layout.
+    gst_object_unref(pool);
+    pool = gst_video_buffer_pool_new();
+    config = gst_buffer_pool_get_config(pool);
+    gst_buffer_pool_config_set_params(config, caps, size, 0, 0);
+    gst_buffer_pool_set_config(pool, config);
+    min = max = 0;
+  }
+  if (offered) {
+    gst_query_set_nth_allocation_pool(query, 0, pool, size, min, max);
+  } else {
+    gst_query_add_allocation_pool(query, pool, size, min, max);
+  }
+  gst_object_unref(pool);
+  return TRUE;
+}
+
+gboolean propose_allocation(GstAggregator*, GstAggregatorPad*, GstQuery*, GstQuery* query) {
+  // Padded rows and planes in odd places are read as they are; no pool of ours is better than upstream's.
+  gst_query_add_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr);
+  return TRUE;
+}
+
+}  // namespace rgbd::refine

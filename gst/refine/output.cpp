@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a decided pair to a buffer downstream: through the network, around it, or as a gap.
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "gst/refine/bridge.h"
+#include "gst/refine/raw_depth.h"
+#include "gst/refine/state.h"
+
+namespace rgbd::refine {
+namespace {
+
+constexpr GstFlowReturn kNothing = GST_AGGREGATOR_FLOW_NEED_DATA;
+
+struct BufferUnref {
+  void operator()(GstBuffer* buffer) const { gst_buffer_unref(buffer); }
+};
+using BufferPtr = std::unique_ptr<GstBuffer, BufferUnref>;
+
+void warn_once(GstRgbdRefine* self, bool& said, const std::string& text) {
+  if (std::exchange(said, true)) {
+    GST_DEBUG_OBJECT(self, "%s", text.c_str());
+  } else {
+    GST_ELEMENT_WARNING(self, STREAM, DECODE, ("%s", text.c_str()), ("said once; see the property stats"));
+  }
+}
+
+GstFlowReturn pass_over_bad(GstRgbdRefine* self, const char* problem) {
+  State& state = *self->state;
+  state.stats.dropped(Drop::kBad);
+  warn_once(self, state.said.bad_frame, std::string("A pair is passed over: ") + problem + ".");
+  return kNothing;
+}
+
+BufferPtr allocate(GstRgbdRefine* self) {
+  GstBuffer* buffer = nullptr;
+  if (GstBufferPool* pool = gst_aggregator_get_buffer_pool(GST_AGGREGATOR(self))) {
+    // Waiting for a buffer could not be cancelled.
+    GstBufferPoolAcquireParams params{};
+    params.flags = GST_BUFFER_POOL_ACQUIRE_FLAG_DONTWAIT;
+    if (gst_buffer_pool_is_active(pool) || gst_buffer_pool_set_active(pool, TRUE)) {
+      gst_buffer_pool_acquire_buffer(pool, &buffer, &params);
+    }
+    gst_object_unref(pool);
+  }
+  if (!buffer) {
+    gsize size = GST_VIDEO_INFO_SIZE(&self->state->output);
+    buffer = gst_buffer_new_allocate(nullptr, size, nullptr);
+    if (!buffer)
+      throw Error(ErrorCode::kOutOfMemory,
+                  "there is no memory for a depth frame of " + std::to_string(size) + " bytes");
+  }
+  return BufferPtr(buffer);
+}
+
+void post_stats(GstRgbdRefine* self, const Settings& settings) {
+  State& state = *self->state;
+  if (settings.stats_interval == 0) return;
+  GstClockTime now = gst_util_get_timestamp();
+  if (!GST_CLOCK_TIME_IS_VALID(state.next_stats)) state.next_stats = now + settings.stats_interval;
+  if (now < state.next_stats) return;
+  state.next_stats = now + settings.stats_interval;
+  std::shared_ptr<Refiner> refiner = state.model.current();
+  gst_element_post_message(
+      GST_ELEMENT(self),
+      gst_message_new_element(GST_OBJECT(self), state.stats.structure(refiner ? &refiner->info() : nullptr)));
+}
+
+GstFlowReturn push(GstRgbdRefine* self, const Settings& settings, BufferPtr out, GstBuffer* rgb, Made how) {
+  State& state = *self->state;
+  auto* aggregator = GST_AGGREGATOR(self);
+  copy_metadata(rgb, state.inputs[kRgb].info, out.get(), state.output);
+  gst_aggregator_selected_samples(aggregator, GST_BUFFER_PTS(rgb), GST_BUFFER_DTS(rgb),
+                                  GST_BUFFER_DURATION(rgb), nullptr);
+  if (GST_BUFFER_PTS_IS_VALID(rgb)) {
+    GST_OBJECT_LOCK(self);
+    GST_AGGREGATOR_PAD(aggregator->srcpad)->segment.position =
+        GST_BUFFER_PTS(rgb) + (GST_BUFFER_DURATION_IS_VALID(rgb) ? GST_BUFFER_DURATION(rgb) : 0);
+    GST_OBJECT_UNLOCK(self);
+  }
+  state.stats.frame_out(how);
+  state.segment_sent = true;
+  GstFlowReturn flow = gst_aggregator_finish_buffer(aggregator, out.release());
+  post_stats(self, settings);
+  return flow;
+}
+
+/// Waits where flushes, seeks and state changes can reach it. Nothing: the pair is not wanted any more.
+std::optional<Result> wait_for(State& state, Pending& pending) {
+  if (!state.interrupt.attach(&pending, {state.inputs[kRgb].flushes, state.inputs[kDepth].flushes}))
+    return {};
+  try {
+    std::optional<Result> result = pending.wait();
+    if (!state.interrupt.detach()) result.reset();
+    return result;
+  } catch (...) {
+    if (state.interrupt.detach()) throw;
+    return {};
+  }
+}
+
+/// The pair through the engine. Nothing: cancelled.
+std::optional<Result> run_engine(State& state, const ImageView& image, const DepthView& depth,
+                                 const DepthOut& out) {
+  std::shared_ptr<Refiner> refiner = state.model.current();
+  if (!refiner) return {};
+  std::unique_ptr<Pending> pending = refiner->submit(image, depth, out);
+  return wait_for(state, *pending);
+}
+
+}  // namespace
+
+GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, GstBuffer* depth) {
+  State& state = *self->state;
+  if (!state.has_output) {
+    state.stats.dropped(Drop::kUnpairedRgb);
+    return kNothing;
+  }
+  GstClockTime began = gst_util_get_timestamp();
+  try {
+    auto image = std::make_shared<MappedFrame>(rgb, state.inputs[kRgb].info, GST_MAP_READ, "rgb");
+    auto measured = std::make_shared<MappedFrame>(depth, state.inputs[kDepth].info, GST_MAP_READ, "depth");
+    BufferPtr buffer = allocate(self);
+    auto refined = std::make_shared<MappedFrame>(buffer.get(), state.output, GST_MAP_WRITE, "output");
+    DepthView input = depth_view(measured, input_unit(settings, state.inputs[kDepth]), settings.min_depth_m,
+                                 settings.max_depth_m);
+    DepthOut output = depth_out(refined, state.output_unit);
+
+    if (!has_depth(input)) {
+      warn_once(self, state.said.no_depth,
+                "A depth frame has no valid pixel; there is no depth in its output either.");
+      write_zeros(output);
+    } else {
+      std::optional<Result> result = run_engine(state, image_view(image), input, output);
+      if (!result) {
+        state.stats.dropped(Drop::kFlushed);
+        return kNothing;
+      }
+      GstClockTime took = gst_util_get_timestamp() - began;
+      state.stats.refined(*result, static_cast<double>(took) / GST_MSECOND);
+      if (state.latency.add(took)) report_latency(self);
+    }
+    refined->unmap();
+    if (settings.skip_policy == SkipPolicy::kRepeat) {
+      gst_clear_buffer(&state.last_refined);
+      state.last_refined = gst_buffer_copy(buffer.get());
+    }
+    return push(self, settings, std::move(buffer), rgb, Made::kRefined);
+  } catch (const BadFrame& bad) {
+    return pass_over_bad(self, bad.what());
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidArgument) throw;
+    return pass_over_bad(self, error.what());
+  }
+}
+
+GstFlowReturn push_skipped(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, GstBuffer* depth,
+                           int64_t skew, Drop otherwise) {
+  State& state = *self->state;
+  BufferPtr out;
+  Made how = Made::kRaw;
+  try {
+    if (settings.skip_policy == SkipPolicy::kRaw && depth && state.has_output) {
+      auto measured = std::make_shared<MappedFrame>(depth, state.inputs[kDepth].info, GST_MAP_READ, "depth");
+      out = allocate(self);
+      auto raw = std::make_shared<MappedFrame>(out.get(), state.output, GST_MAP_WRITE, "output");
+      write_raw(depth_view(measured, input_unit(settings, state.inputs[kDepth]), 0, 0),
+                depth_out(raw, state.output_unit));
+    } else if (settings.skip_policy == SkipPolicy::kRepeat && state.last_refined) {
+      out.reset(gst_buffer_copy(state.last_refined));
+      how = Made::kRepeated;
+    }
+  } catch (const BadFrame& bad) {
+    return pass_over_bad(self, bad.what());
+  }
+  if (!out) {
+    state.stats.dropped(otherwise);
+    return kNothing;
+  }
+  GstCustomMeta* meta = gst_buffer_add_custom_meta(out.get(), kSkipMeta);
+  gst_structure_set(gst_custom_meta_get_structure(meta), "refined", G_TYPE_BOOLEAN, FALSE, "skew",
+                    G_TYPE_INT64, gint64{skew}, nullptr);
+  return push(self, settings, std::move(out), rgb, how);
+}
+
+void push_gap(GstRgbdRefine* self, GstBuffer* gap) {
+  if (!GST_BUFFER_PTS_IS_VALID(gap)) return;
+  GstEvent* event = gst_event_new_gap(GST_BUFFER_PTS(gap), GST_BUFFER_DURATION(gap));
+#if GST_CHECK_VERSION(1, 26, 0)
+  gst_aggregator_push_src_event(GST_AGGREGATOR(self), event);
+#else
+  // Before its first buffer, this base class has not sent the segment that the gap lies in.
+  if (self->state->segment_sent) {
+    gst_pad_push_event(GST_AGGREGATOR_SRC_PAD(self), event);
+  } else {
+    gst_event_unref(event);
+  }
+#endif
+}
+
+}  // namespace rgbd::refine

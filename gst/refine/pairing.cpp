@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pairing by running time and by order, see pairing.h.
+#include "gst/refine/pairing.h"
+
+namespace rgbd::refine {
+namespace {
+
+Step by_order(const Head& rgb, const Head& depth) {
+  if (rgb.gap) return Step::kRgbGapPair;
+  return depth.gap ? Step::kRgbNoDepth : Step::kPair;
+}
+
+Step by_time(const Head& rgb, const Head& depth, uint64_t tolerance) {
+  if (depth.gap) {
+    // Near a gap's end the next depth frame may still be within the tolerance.
+    return rgb.running_time + tolerance < depth.end_time ? Step::kRgbAlone : Step::kDepthAlone;
+  }
+  if (rgb.running_time < depth.running_time) {
+    return depth.running_time - rgb.running_time <= tolerance ? Step::kPair : Step::kRgbAlone;
+  }
+  return rgb.running_time - depth.running_time <= tolerance ? Step::kPair : Step::kDepthAlone;
+}
+
+}  // namespace
+
+Step decide(const Head& rgb, const Head& depth, const PairingRule& rule, bool timeout) {
+  if (!rgb.waiting) {
+    if (rgb.eos) return Step::kEos;
+    return timeout && depth.waiting ? Step::kDepthAlone : Step::kWait;
+  }
+  if (!depth.waiting) {
+    if (rgb.gap) return Step::kRgbGap;
+    return depth.eos || timeout ? Step::kRgbAlone : Step::kWait;
+  }
+  // A frame without a timestamp has only its place in the order.
+  if (rule.by_order || rgb.running_time == kNoTime || depth.running_time == kNoTime) {
+    return by_order(rgb, depth);
+  }
+  if (rgb.gap) return Step::kRgbGap;
+  return by_time(rgb, depth, rule.tolerance);
+}
+
+}  // namespace rgbd::refine

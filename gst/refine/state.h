@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one rgbdrefine element knows, and the functions that its source files share.
+//
+// Threads: properties and events come from any thread, aggregate() and everything about heads, caps and
+// output runs in the source task. Lock order: the base class's (STREAM, SRC, OBJECT, PAD), then ours. Ours
+// are leaves, inside Interrupt, Model, Stats and Qos; no two of them are held at once.
+#pragma once
+
+#include <gst/video/video.h>
+
+#include <array>
+#include <cstdint>
+
+#include "gst/plugin.h"
+#include "gst/refine/interrupt.h"
+#include "gst/refine/latency.h"
+#include "gst/refine/model.h"
+#include "gst/refine/pairing.h"
+#include "gst/refine/qos.h"
+#include "gst/refine/rgbdrefine.h"
+#include "gst/refine/settings.h"
+#include "gst/refine/stats.h"
+
+#define GST_CAT_DEFAULT rgbd_refine_debug
+
+namespace rgbd::refine {
+
+/// A frame's length where the caps have no framerate: 40 ms, so that half a frame is 20 ms.
+inline constexpr GstClockTime kFrameWithoutRate = 40 * GST_MSECOND;
+/// The networks take no smaller colour frame.
+inline constexpr int kSmallestSide = 14;
+
+/// One sink pad. Source task only.
+struct Input {
+  bool has_caps = false;
+  GstVideoInfo info;
+  double caps_unit = 0;  // metres per step, of depth caps that say so; else 0
+  Head head;             // of the frame at the pad's head, set by clip()
+  uint64_t flushes = 0;  // Interrupt::flushes() when it got there
+};
+
+/// Name of the custom meta on frames that were not refined: {refined: boolean, skew: int64 ns}.
+inline constexpr const char* kSkipMeta = "rgbd-refine";
+
+/// Each of these is said once per start.
+struct Said {
+  bool no_timestamp = false, bad_frame = false, no_depth = false;
+};
+
+struct State {
+  Settings settings;           // OBJECT_LOCK
+  Runtime* runtime = nullptr;  // set at NULL->READY, never changed after
+  Interrupt interrupt;
+  Model model;
+  Stats stats;
+  Qos qos;
+
+  // Written by the source task under OBJECT_LOCK, for the threads of events and queries.
+  GstClockTime frame_duration = kFrameWithoutRate;  // of the colour stream, else of the depth stream
+  GstClockTime shorter_frame = kFrameWithoutRate;   // of the two
+
+  // Source task only.
+  std::array<Input, 2> inputs;
+  bool has_output = false;  // src caps are set
+  GstVideoInfo output;
+  double output_unit = 0;             // metres per step
+  GstBuffer* last_refined = nullptr;  // for skip-policy=repeat; of the caps `output`
+  uint64_t pair_count = 0;            // since start or flush, for inference-interval
+  bool segment_sent = false;          // a buffer went out since the last SEGMENT
+  FrameSize warm;                     // size the running model was warmed up for
+  LatencyEstimate latency;
+  GstClockTime own_latency = 0;                   // what the LATENCY query adds to upstream's
+  GstClockTime next_stats = GST_CLOCK_TIME_NONE;  // monotonic ns
+  Said said;
+
+  ~State() { gst_clear_buffer(&last_refined); }
+};
+
+inline Settings settings_of(GstRgbdRefine* self) {
+  GST_OBJECT_LOCK(self);
+  Settings copy = self->state->settings;
+  GST_OBJECT_UNLOCK(self);
+  return copy;
+}
+
+inline GstClockTime frame_duration_of(GstRgbdRefine* self) {
+  GST_OBJECT_LOCK(self);
+  GstClockTime duration = self->state->frame_duration;
+  GST_OBJECT_UNLOCK(self);
+  return duration;
+}
+
+// properties.cpp
+void install_properties(GObjectClass* object_class);
+
+// loading.cpp
+/// READY->PAUSED: loads the model and warms it up for a live source. Posts the error and returns FALSE.
+gboolean start(GstAggregator* aggregator);
+gboolean stop(GstAggregator* aggregator);
+/// The property `model` changed: when frames flow, loads it beside the running one.
+void swap_model(GstRgbdRefine* self, const std::string& previous);
+/// Source task, between two frames.
+void take_swapped_model(GstRgbdRefine* self);
+/// Live only: one inference at this size before the first frame needs it.
+void warm_up(GstRgbdRefine* self, FrameSize size);
+/// Tells the base class what the LATENCY query is to answer.
+void report_latency(GstRgbdRefine* self);
+
+// negotiate.cpp
+GstFlowReturn update_src_caps(GstAggregator* aggregator, GstCaps* downstream, GstCaps** chosen);
+gboolean negotiated_src_caps(GstAggregator* aggregator, GstCaps* caps);
+gboolean decide_allocation(GstAggregator* aggregator, GstQuery* query);
+gboolean propose_allocation(GstAggregator* aggregator, GstAggregatorPad* pad, GstQuery* decide,
+                            GstQuery* query);
+/// What one step of the input depth is, in metres: property, else caps, else millimetres.
+double input_unit(const Settings& settings, const Input& depth);
+/// A CAPS event reached the head of `input`. FALSE, with an error posted, when its frames cannot be used.
+gboolean set_input_caps(GstRgbdRefine* self, InputIndex input, GstCaps* caps);
+GstCaps* sink_caps(GstRgbdRefine* self, InputIndex input, GstCaps* filter);
+
+// events.cpp
+gboolean sink_event(GstAggregator* aggregator, GstAggregatorPad* pad, GstEvent* event);
+GstFlowReturn sink_event_pre_queue(GstAggregator* aggregator, GstAggregatorPad* pad, GstEvent* event);
+gboolean sink_query(GstAggregator* aggregator, GstAggregatorPad* pad, GstQuery* query);
+gboolean src_event(GstAggregator* aggregator, GstEvent* event);
+gboolean src_query(GstAggregator* aggregator, GstQuery* query);
+gboolean src_activate(GstAggregator* aggregator, GstPadMode mode, gboolean active);
+GstFlowReturn flush(GstAggregator* aggregator);
+
+// aggregate.cpp
+GstBuffer* clip(GstAggregator* aggregator, GstAggregatorPad* pad, GstBuffer* buffer);
+GstClockTime get_next_time(GstAggregator* aggregator);
+GstFlowReturn aggregate(GstAggregator* aggregator, gboolean timeout);
+
+// output.cpp
+/// A pair through the network. Takes nothing; pushes, or counts why not.
+GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, GstBuffer* depth);
+/// A colour frame that is not refined: what skip-policy makes of it. `depth` may be null. `otherwise`: the
+/// reason to count when nothing goes out.
+GstFlowReturn push_skipped(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, GstBuffer* depth,
+                           int64_t skew, Drop otherwise);
+/// A colour gap, passed on as it is.
+void push_gap(GstRgbdRefine* self, GstBuffer* gap);
+
+}  // namespace rgbd::refine

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the stand-in for librgbd does, and how a test holds it by the reins. See fake_rgbd.cpp.
+//
+// The "model" is a string: "fake:delay=20,add=3". delay: ms that one pair takes; add: is added to each valid
+// depth step, so that a test sees which model ran; warn: a text for Info::warnings. "fake:bad" cannot be read
+// and a name that does not begin with "fake:" is not found. Empty is "fake:".
+//
+// The "network" writes input depth, nearest-resized, in the output's unit, plus `add`. Pixel (1, 0) becomes
+// the first byte of the colour frame and pixel (2, 0) the last byte of its last row, so that a wrong partner
+// or a wrong stride shows.
+#pragma once
+
+#include <cstdint>
+
+#include "core/rgbd.h"
+
+namespace fake_rgbd {
+
+/// Everything as at the start: nothing held, no failure, counters at 0.
+RGBD_API void reset();
+
+/// From now on pairs stay in the engine until release(); cancelling one frees the engine too.
+RGBD_API void hold();
+/// As hold(), but a cancelled pair keeps the engine busy until release(), as real inference does.
+RGBD_API void hold_stubbornly();
+RGBD_API void release();
+/// Blocks until a pair is in the engine. False after ten seconds.
+RGBD_API bool wait_until_busy();
+
+/// open() blocks until release_loads().
+RGBD_API void hold_loads();
+RGBD_API void release_loads();
+/// Blocks until somebody is inside open(). False after ten seconds.
+RGBD_API bool wait_until_loading();
+
+/// The next pair fails with this.
+RGBD_API void fail_next(rgbd::ErrorCode code);
+
+RGBD_API uint64_t pairs_run();  // forward passes that ended, cancelled ones too
+RGBD_API uint64_t warm_ups();
+RGBD_API int models_open();
+RGBD_API rgbd::Options last_options();
+RGBD_API rgbd::DepthView last_depth();  // its pointers are stale
+
+}  // namespace fake_rgbd
