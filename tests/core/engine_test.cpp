@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine with a stand-in network: turns, batches, cancelling, errors, sharing, endings.
+#include "core/engine.h"
+
+#include <c10/util/Exception.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <future>
+#include <thread>
+
+#include "tests/core/stand_in.h"
+
+namespace rgbd {
+namespace {
+
+using test::Gate;
+using test::loads;
+using test::Pair;
+using test::same_depth;
+
+// Callers are told apart by address only.
+const char kCallers[5] = {};
+const void* const kA = &kCallers[0];
+const void* const kB = &kCallers[1];
+const void* const kC = &kCallers[2];
+const void* const kD = &kCallers[3];
+const void* const kE = &kCallers[4];
+
+constexpr uint64_t kHour = 3'600'000'000'000;
+
+// Which pair each batch row is: its depth in steps of 0.1 m.
+std::vector<int> pairs_in(const at::Tensor& x) {
+  std::vector<int> ids;
+  for (int64_t i = 0; i < x.size(0); ++i)
+    ids.push_back(static_cast<int>(std::lround(10 / x[i][3].max().item<float>())));
+  return ids;
+}
+uint16_t steps_of(int id) {
+  return static_cast<uint16_t>(id * 100);
+}
+
+ErrorCode code_of(const std::function<void()>& body, std::string* text = nullptr) {
+  try {
+    body();
+  } catch (const Error& error) {
+    if (text) *text = error.what();
+    return error.code();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return ErrorCode::kInternal;
+}
+
+TEST(Engine, RefinesAPair) {
+  auto engine = open_engine({}, loads(same_depth));
+  Pair pair(1234, 40, 28);
+  const auto result = pair.submit(engine, kA)->wait();
+  ASSERT_TRUE(result);
+  EXPECT_TRUE(pair.all(1234));
+  EXPECT_EQ(result->batch, 1u);
+  EXPECT_FLOAT_EQ(static_cast<float>(result->max_inverse_depth), 1.0f / 1.234f);
+  EXPECT_EQ(result->min_inverse_depth, result->max_inverse_depth);
+  EXPECT_GT(result->inference_ms, 0);
+  EXPECT_GT(result->preprocess_ms, 0);
+  EXPECT_GT(result->postprocess_ms, 0);
+  EXPECT_EQ(result->host_to_device_copies, 0u);  // the CPU copies nothing
+  EXPECT_EQ(info(*engine).device, "cpu");
+  EXPECT_EQ(info(*engine).input_size, 28u);
+}
+
+TEST(Engine, ServesCallersInTurnAndEachInOrder) {
+  Gate gate;
+  std::vector<int> order;
+  auto engine = open_engine({}, loads([&](const at::Tensor& x) {
+                              order.push_back(pairs_in(x).at(0));
+                              gate.pass();
+                              return same_depth(x);
+                            }));
+  std::vector<std::unique_ptr<Pair>> pairs;
+  std::vector<std::unique_ptr<Pending>> pending;
+  auto submit = [&](const void* caller, int id) {
+    pairs.push_back(std::make_unique<Pair>(steps_of(id)));
+    pending.push_back(pairs.back()->submit(engine, caller));
+  };
+  submit(kA, 10);
+  gate.wait_for_arrival();
+  for (int id : {11, 12, 13}) submit(kA, id);
+  for (int id : {20, 21}) submit(kB, id);
+  submit(kC, 30);
+  gate.open();
+  for (auto& p : pending) EXPECT_TRUE(p->wait());
+  EXPECT_EQ(order, (std::vector<int>{10, 11, 20, 30, 12, 21, 13}));
+}
+
+TEST(Engine, BatchesPairsOfOneSizeInOrder) {
+  Gate gate;
+  std::vector<std::vector<int>> batches;
+  Options options;
+  options.batch_size = 3;
+  auto engine = open_engine(options, loads([&](const at::Tensor& x) {
+                              batches.push_back(pairs_in(x));
+                              gate.pass();
+                              return same_depth(x);
+                            }));
+  std::vector<std::unique_ptr<Pair>> pairs;
+  std::vector<std::unique_ptr<Pending>> pending;
+  auto submit = [&](const void* caller, int id, int width) {
+    pairs.push_back(std::make_unique<Pair>(steps_of(id), width));
+    pending.push_back(pairs.back()->submit(engine, caller));
+  };
+  submit(kA, 10, 28);
+  gate.wait_for_arrival();
+  submit(kB, 20, 28);
+  submit(kC, 30, 56);  // another size: not with the others,
+  submit(kC, 31, 28);  // and this one must not overtake it
+  submit(kD, 40, 28);
+  submit(kE, 50, 28);
+  submit(kB, 21, 28);
+  gate.open();
+  for (size_t i = 0; i < pending.size(); ++i) {
+    const auto result = pending[i]->wait();
+    ASSERT_TRUE(result);
+    EXPECT_TRUE(pairs[i]->all(pairs[i]->raw[0])) << "pair " << i << " got another's depth";
+    EXPECT_EQ(result->batch, i == 0 || i == 2 ? 1u : i == 3 || i == 6 ? 2u : 3u) << i;
+  }
+  EXPECT_EQ(batches, (std::vector<std::vector<int>>{{10}, {20, 40, 50}, {30}, {21, 31}}));
+}
+
+TEST(Engine, WaitsForABatchToFillNoLongerThanNeeded) {
+  Options options;
+  options.batch_size = 2;
+  options.batch_timeout_ns = kHour;
+  auto engine = open_engine(options, loads(same_depth));
+  Pair first(1000), second(2000), third(3000);
+  auto pending_first = first.submit(engine, kA);
+  auto pending_second = second.submit(engine, kB);  // fills it
+  EXPECT_EQ(pending_first->wait()->batch, 2u);
+  EXPECT_EQ(pending_second->wait()->batch, 2u);
+  EXPECT_TRUE(first.all(1000));
+  EXPECT_TRUE(second.all(2000));
+
+  auto alone = third.submit(engine, kA);
+  alone->cancel();
+  EXPECT_FALSE(alone->wait());
+  warm_up(engine, kA, 28, 28);  // does not wait for company either
+}
+
+TEST(Engine, CancelsWaitingPairsAndLetsTheirFramesGo) {
+  Gate gate;
+  std::atomic<int> runs = 0;
+  auto engine = open_engine({}, loads([&](const at::Tensor& x) {
+                              ++runs;
+                              gate.pass();
+                              return same_depth(x);
+                            }));
+  Pair running(1000), waiting(2000);
+  auto pending = running.submit(engine, kA);
+  gate.wait_for_arrival();
+  auto owner = std::make_shared<int>(0);
+  waiting.image.owner = waiting.depth.owner = waiting.out.owner = owner;
+  auto cancelled = waiting.submit(engine, kB);
+  waiting.image.owner = waiting.depth.owner = waiting.out.owner = nullptr;
+  EXPECT_EQ(owner.use_count(), 4);
+  cancelled->cancel();
+  EXPECT_EQ(owner.use_count(), 1) << "while the network runs another pair";
+  EXPECT_FALSE(cancelled->wait());
+  drain(engine, kB);  // does not wait for A's pair
+  gate.open();
+  EXPECT_TRUE(pending->wait());
+  EXPECT_EQ(runs, 1);
+  EXPECT_TRUE(waiting.all(Pair::kUntouched));
+}
+
+TEST(Engine, CancelsTheRunningPairAtOnce) {
+  Gate gate;
+  auto engine = open_engine({}, loads([&](const at::Tensor& x) {
+                              gate.pass();
+                              return same_depth(x);
+                            }));
+  Pair pair(1000);
+  auto image = std::make_shared<int>(0), out = std::make_shared<int>(0);
+  pair.image.owner = image;
+  pair.out.owner = out;
+  auto pending = pair.submit(engine, kA);
+  pair.image.owner = nullptr;
+  pair.out.owner = nullptr;
+  gate.wait_for_arrival();
+  EXPECT_EQ(image.use_count(), 1) << "the colour frame is not needed any more";
+  std::thread other([&] { pending->cancel(); });
+  EXPECT_FALSE(pending->wait());  // the gate is still shut
+  other.join();
+  EXPECT_EQ(out.use_count(), 1);
+  gate.open();
+  drain(engine, kA);
+  EXPECT_TRUE(pair.all(Pair::kUntouched)) << "written to after it was cancelled";
+  Pair next(2000);
+  EXPECT_TRUE(next.submit(engine, kA)->wait());
+}
+
+TEST(Engine, LetsFramesGoBeforeWaitReturns) {
+  auto engine = open_engine({}, loads(same_depth));
+  for (int i = 0; i < 50; ++i) {
+    Pair pair(1000);
+    auto owner = std::make_shared<int>(0);
+    pair.image.owner = pair.depth.owner = pair.out.owner = owner;
+    auto pending = pair.submit(engine, kA);
+    pair.image.owner = pair.depth.owner = pair.out.owner = nullptr;
+    ASSERT_TRUE(pending->wait());
+    ASSERT_EQ(owner.use_count(), 1);
+  }
+}
+
+TEST(Engine, DestroyingAPendingCancelsIt) {
+  Gate gate;
+  auto engine = open_engine({}, loads([&](const at::Tensor& x) {
+                              gate.pass();
+                              return same_depth(x);
+                            }));
+  Pair pair(1000);
+  { auto pending = pair.submit(engine, kA); }
+  gate.open();
+  drain(engine, kA);
+  EXPECT_TRUE(pair.all(Pair::kUntouched));
+}
+
+TEST(Engine, TranslatesWhatTheNetworkThrows) {
+  std::function<void()> fail;
+  auto engine = open_engine({}, loads([&](const at::Tensor& x) {
+                              if (fail) fail();
+                              return same_depth(x);
+                            }));
+  auto run = [&](std::string* text = nullptr) {
+    Pair pair(1000);
+    auto pending = pair.submit(engine, kA);
+    return code_of([&] { pending->wait(); }, text);
+  };
+  std::string text;
+  fail = [] { throw std::runtime_error("the moon is blue"); };
+  EXPECT_EQ(run(&text), ErrorCode::kInternal);
+  EXPECT_NE(text.find("the moon is blue"), std::string::npos);
+  fail = [] { throw std::bad_alloc(); };
+  EXPECT_EQ(run(), ErrorCode::kOutOfMemory);
+  fail = [] { TORCH_CHECK(false, "shapes do not fit"); };
+  EXPECT_EQ(run(&text), ErrorCode::kInternal);
+  EXPECT_NE(text.find("shapes do not fit"), std::string::npos);
+  EXPECT_EQ(text.find("frame #"), std::string::npos) << "a backtrace is not for users: " << text;
+  fail = [] { TORCH_CHECK_WITH(OutOfMemoryError, false, "device full"); };
+  EXPECT_EQ(run(), ErrorCode::kOutOfMemory);
+  fail = [] { throw Error(ErrorCode::kDevice, "gone"); };
+  EXPECT_EQ(run(&text), ErrorCode::kDevice);
+  EXPECT_EQ(text, "gone");
+  fail = [] { throw 42; };
+  EXPECT_EQ(run(), ErrorCode::kInternal);
+  fail = nullptr;
+  Pair pair(1000);
+  EXPECT_TRUE(pair.submit(engine, kA)->wait()) << "an error is one pair's, not the engine's";
+}
+
+TEST(Engine, FailsToOpenWithTheLoadersError) {
+  EXPECT_EQ(code_of([] {
+              open_engine({}, [](const NetworkOptions&) -> std::unique_ptr<Network> {
+                throw Error(ErrorCode::kBadCheckpoint, "no");
+              });
+            }),
+            ErrorCode::kBadCheckpoint);
+  Options options;
+  options.input_size = 13;
+  EXPECT_EQ(code_of([&] { open_engine(options, loads(same_depth)); }), ErrorCode::kInvalidArgument);
+  options = {};
+  options.device = "toaster";
+  EXPECT_EQ(code_of([&] { open_engine(options, loads(same_depth)); }), ErrorCode::kInvalidArgument);
+}
+
+TEST(Engine, PutsZerosOutWhereNoDepthIsValid) {
+  std::atomic<int> runs = 0;
+  auto engine = open_engine({}, loads([&](const at::Tensor& x) {
+                              ++runs;
+                              return same_depth(x);
+                            }));
+  Pair empty(0), far(26000);
+  EXPECT_TRUE(empty.submit(engine, kA)->wait());
+  EXPECT_TRUE(far.submit(engine, kA)->wait());
+  EXPECT_TRUE(empty.all(0));
+  EXPECT_TRUE(far.all(0));
+  EXPECT_EQ(runs, 0);
+}
+
+TEST(Engine, FeedsTheSizeAndOrderAskedFor) {
+  std::vector<int64_t> shape;
+  std::vector<int> colour;
+  const auto look = loads([&](const at::Tensor& x) {
+    shape = x.sizes().vec();
+    colour.clear();
+    for (int c = 0; c < 3; ++c)
+      colour.push_back(static_cast<int>(std::lround(x[0][c][0][0].item<float>() * 255)));
+    return same_depth(x);
+  });
+  Options options;
+  Pair pair(1000, 56, 28);
+  EXPECT_TRUE(pair.submit(open_engine(options, look), kA)->wait());
+  EXPECT_EQ(shape, (std::vector<int64_t>{1, 4, 28, 56}));
+  EXPECT_EQ(colour, (std::vector<int>{30, 20, 10})) << "the stand-in's own order is blue first";
+  options.input_size = 42;
+  options.channel_order = ChannelOrder::kRgb;
+  auto engine = open_engine(options, look);
+  EXPECT_TRUE(pair.submit(engine, kA)->wait());
+  EXPECT_EQ(shape, (std::vector<int64_t>{1, 4, 42, 84}));
+  EXPECT_EQ(colour, (std::vector<int>{10, 20, 30}));
+  EXPECT_EQ(info(*engine).input_size, 42u);
+  shape.clear();
+  warm_up(engine, kA, 56, 28);
+  EXPECT_EQ(shape, (std::vector<int64_t>{1, 4, 42, 84}));
+}
+
+TEST(Engine, RefusesBadViewsAndEndlessQueues) {
+  Gate gate;
+  auto engine = open_engine({}, loads([&](const at::Tensor& x) {
+                              gate.pass();
+                              return same_depth(x);
+                            }));
+  Pair pair(1000);
+  auto broken = pair.depth;
+  broken.stride_bytes = 1;
+  EXPECT_EQ(code_of([&] { submit(engine, kA, pair.image, broken, pair.out); }), ErrorCode::kInvalidArgument);
+  auto tiny = pair.image;
+  tiny.width = 13;
+  EXPECT_EQ(code_of([&] { submit(engine, kA, tiny, pair.depth, pair.out); }), ErrorCode::kInvalidArgument);
+
+  std::vector<std::unique_ptr<Pending>> pending;
+  pending.push_back(pair.submit(engine, kA));
+  gate.wait_for_arrival();
+  for (size_t i = 0; i < kMostWaiting; ++i) pending.push_back(pair.submit(engine, kA));
+  EXPECT_EQ(code_of([&] { pair.submit(engine, kA); }), ErrorCode::kInvalidArgument);
+  EXPECT_NO_THROW(pending.push_back(pair.submit(engine, kB))) << "the limit is each caller's own";
+  for (auto& p : pending) p->cancel();
+  gate.open();
+}
+
+TEST(Sharing, LoadsOneModelForEqualOptions) {
+  std::atomic<int> loaded = 0;
+  const NetworkLoader loader = [&](const NetworkOptions&) {
+    ++loaded;
+    return std::make_unique<test::StandIn>(same_depth);
+  };
+  Options options;
+  options.instance_id = "sharing-test";
+  std::vector<std::future<std::shared_ptr<Engine>>> openers;
+  for (int i = 0; i < 4; ++i) {
+    openers.push_back(std::async(std::launch::async, [&] { return open_engine(options, loader); }));
+  }
+  std::vector<std::shared_ptr<Engine>> engines;
+  for (auto& opener : openers) engines.push_back(opener.get());
+  EXPECT_EQ(loaded, 1);
+  for (const auto& engine : engines) EXPECT_EQ(engine, engines.front());
+
+  Options other = options;
+  other.input_size = 56;
+  other.optimize = false;
+  std::string text;
+  EXPECT_EQ(code_of([&] { open_engine(other, loader); }, &text), ErrorCode::kInvalidArgument);
+  EXPECT_NE(text.find("input size 56"), std::string::npos) << text;
+  EXPECT_NE(text.find("optimize false"), std::string::npos) << text;
+  EXPECT_EQ(text.find("device"), std::string::npos) << text;
+
+  Options unshared;
+  EXPECT_NE(open_engine(unshared, loader), engines.front());
+  EXPECT_EQ(loaded, 2);
+  engines.clear();
+  open_engine(other, loader);  // the last user is gone, so other options are welcome
+  EXPECT_EQ(loaded, 3);
+}
+
+TEST(Sharing, TheLargestBatchHolds) {
+  Options options;
+  options.instance_id = "batch-test";
+  auto first = open_engine(options, loads(same_depth));
+  options.batch_size = 2;
+  options.batch_timeout_ns = kHour;
+  auto second = open_engine(options, loads(same_depth));
+  EXPECT_EQ(first, second);
+  Pair a(1000), b(2000);
+  auto pending = a.submit(first, kA);
+  EXPECT_EQ(b.submit(second, kB)->wait()->batch, 2u);
+  EXPECT_EQ(pending->wait()->batch, 2u);
+}
+
+TEST(Ending, TheLastHandleMayGoOnTheWorkersThread) {
+  // As a camera does whose last reference hangs on a buffer in the engine.
+  std::promise<void> gone;
+  struct Camera {
+    std::shared_ptr<Engine> engine;
+    std::promise<void>* gone;
+    ~Camera() {
+      drain(engine, this);
+      engine.reset();
+      gone->set_value();
+    }
+  };
+  Gate gate;
+  auto camera = std::make_shared<Camera>();
+  camera->gone = &gone;
+  camera->engine = open_engine({}, loads([&](const at::Tensor& x) {
+                                 gate.pass();
+                                 return same_depth(x);
+                               }));
+  Pair pair(1000);
+  pair.out.owner = camera;
+  auto pending = pair.submit(camera->engine, camera.get());
+  pair.out.owner = nullptr;
+  camera.reset();
+  gate.open();
+  EXPECT_TRUE(pending->wait());
+  gone.get_future().wait();
+  EXPECT_TRUE(pair.all(1000));
+}
+
+TEST(Ending, PairsLeftInAClosedEngineAreCancelled) {
+  Gate gate;
+  auto engine = open_engine({}, loads([&](const at::Tensor& x) {
+                              gate.pass();
+                              return same_depth(x);
+                            }));
+  Pair running(1000), waiting(2000);
+  auto first = running.submit(engine, kA);
+  gate.wait_for_arrival();
+  auto second = waiting.submit(engine, kA);
+  std::thread closer([&] { engine.reset(); });
+  gate.open();
+  closer.join();
+  EXPECT_TRUE(first->wait());
+  if (second->wait()) EXPECT_TRUE(waiting.all(2000));  // it may still have had its turn
+}
+
+TEST(Ending, DrainWaitsForTheRunningPair) {
+  Gate gate;
+  std::atomic<bool> finished = false;
+  auto engine = open_engine({}, loads([&](const at::Tensor& x) {
+                              gate.pass();
+                              finished = true;
+                              return same_depth(x);
+                            }));
+  Pair pair(1000);
+  auto pending = pair.submit(engine, kA);
+  gate.wait_for_arrival();
+  pending->cancel();
+  auto drained = std::async(std::launch::async, [&] {
+    drain(engine, kA);
+    return finished.load();
+  });
+  gate.open();
+  EXPECT_TRUE(drained.get());
+}
+
+TEST(Engine, HoldsUnderManyCallersThatCancel) {
+  Options options;
+  options.batch_size = 3;
+  auto engine = open_engine(options, loads(same_depth));
+  std::vector<std::thread> cameras;
+  std::atomic<int> done = 0;
+  for (int camera = 0; camera < 4; ++camera) {
+    cameras.emplace_back([&, camera] {
+      for (int i = 0; i < 60; ++i) {
+        const auto steps = static_cast<uint16_t>(1000 * (camera + 1) + i);
+        Pair pair(steps);
+        pair.image.owner = std::make_shared<int>(i);
+        auto pending = pair.submit(engine, &kCallers[camera]);
+        if (i % 3 == camera % 3) {
+          std::thread canceller([&] { pending->cancel(); });
+          const auto result = pending->wait();
+          canceller.join();
+          ASSERT_TRUE(pair.all(result ? steps : Pair::kUntouched)) << "half an answer";
+        } else {
+          ASSERT_TRUE(pending->wait());
+          ASSERT_TRUE(pair.all(steps));
+        }
+        ++done;
+      }
+    });
+  }
+  for (auto& camera : cameras) camera.join();
+  EXPECT_EQ(done, 240);
+}
+
+}  // namespace
+}  // namespace rgbd
