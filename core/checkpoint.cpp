@@ -180,12 +180,14 @@ Checkpoint CheckpointBuilder::finish(const std::string& layout) {
   if (!prefix || prefix->empty()) return std::move(checkpoint_);
 
   checkpoint_.layout_ += ", prefix " + quote(*prefix);
-  auto entries = std::exchange(checkpoint_.entries_, {});
-  while (!entries.empty()) {
-    auto node = entries.extract(entries.begin());
-    if (node.key().starts_with(*prefix)) node.key().erase(0, prefix->size());
-    insert(node.key(), std::move(node.mapped()));
+  // Other keys stay as they are, unless the network has one of that name.
+  auto others = std::exchange(checkpoint_.entries_, {});
+  for (auto at = others.lower_bound(*prefix); at != others.end() && at->first.starts_with(*prefix);) {
+    auto node = others.extract(at++);
+    node.key().erase(0, prefix->size());
+    checkpoint_.entries_.insert(std::move(node));
   }
+  checkpoint_.entries_.merge(others);
   return std::move(checkpoint_);
 }
 
