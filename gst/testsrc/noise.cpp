@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes the noise tiles: hashed white noise, three box blurs (near enough to a Gaussian), unit variance.
+#include "gst/testsrc/noise.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace rgbd {
+namespace {
+
+constexpr int kBoxRadius[kBlurCount] = {0, 1, 3, 6, 25};
+constexpr int kBoxPasses = 3;
+
+/// Sums of 2r+1 neighbours along a ring of `count` values that lie `step` apart.
+void box_sum(const float* in, float* out, int count, int step, int radius) {
+  double sum = 0;
+  for (int i = -radius; i <= radius; ++i) sum += in[(i + count) % count * step];
+  for (int i = 0; i < count; ++i) {
+    out[i * step] = static_cast<float>(sum);
+    sum += in[(i + radius + 1) % count * step] - static_cast<double>(in[(i - radius + count) % count * step]);
+  }
+}
+
+}  // namespace
+
+NoiseTiles::NoiseTiles(uint32_t seed) {
+  constexpr int kPixels = kWidth * kHeight;
+  std::vector<float> field(kPixels), blurred(kPixels);
+  for (int blur = 0; blur < kBlurCount; ++blur) {
+    for (int i = 0; i < kPixels; ++i) {
+      const uint32_t bits = hash(seed + static_cast<uint32_t>(blur), static_cast<uint32_t>(i));
+      const int sum = (bits & 255) + (bits >> 8 & 255) + (bits >> 16 & 255) + (bits >> 24);  // nearly normal
+      field[i] = static_cast<float>(sum - 510);
+    }
+    const int radius = kBoxRadius[blur];
+    for (int pass = 0; radius && pass < kBoxPasses; ++pass) {
+      for (int y = 0; y < kHeight; ++y) box_sum(&field[y * kWidth], &blurred[y * kWidth], kWidth, 1, radius);
+      for (int x = 0; x < kWidth; ++x) box_sum(&blurred[x], &field[x], kHeight, kWidth, radius);
+      for (float& value : field) value *= 1.0f / static_cast<float>((2 * radius + 1) * (2 * radius + 1));
+    }
+    double mean = 0, variance = 0;
+    for (float value : field) mean += value;
+    mean /= kPixels;
+    for (float value : field) variance += (value - mean) * (value - mean);
+    const double scale = 1 / (kUnit * std::sqrt(variance / kPixels));
+    tiles_[blur].resize(kPixels);
+    for (int i = 0; i < kPixels; ++i)
+      tiles_[blur][i] =
+          static_cast<int8_t>(std::clamp(std::floor((field[i] - mean) * scale + 0.5), -127.0, 127.0));
+  }
+}
+
+void NoiseTiles::row(Blur blur, uint32_t x, uint32_t y, int width, int8_t* out) const {
+  const int8_t* tile_row = &tiles_[static_cast<int>(blur)][(y & (kHeight - 1)) * kWidth];
+  for (int done = 0; done < width;) {
+    const int column = static_cast<int>((x + static_cast<uint32_t>(done)) & (kWidth - 1));
+    const int count = std::min(width - done, kWidth - column);
+    std::memcpy(out + done, tile_row + column, static_cast<size_t>(count));
+    done += count;
+  }
+}
+
+}  // namespace rgbd
