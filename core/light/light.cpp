@@ -1,8 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
-// The embedded model's network; recognised by its metadata.
-#include "core/network.h"
+#include "core/light/light.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/replication_pad2d.h>
+#include <ATen/ops/where.h>
+
+#include <cmath>
+
+#include "core/light/choice.h"
+#include "core/light/fill.h"
 
 namespace rgbd {
+namespace light {
+
+Light::Light(const Weights& weights, const NetworkOptions& options)
+    : settings_(weights.settings()),
+      parameters_(weights.parameters()),
+      backend_(options),
+      unet_(weights, backend_) {}
+
+at::Tensor Light::forward(const at::Tensor& x) {
+  if (x.dim() != 4 || x.size(1) != 4 || x.numel() == 0)
+    throw Error(ErrorCode::kInternal, "network input must be [B, 4, h, w]");
+  const auto& s = settings_;
+  const auto height = x.size(2), width = x.size(3);
+  const auto measured = x.slice(1, 3);
+  const auto range = measured_range(measured);
+  auto per_frame = [](const at::Tensor& values) { return values.view({-1, 1, 1, 1}); };
+  const auto median = per_frame(at::where(range.median > 0, range.median, 1.0));
+
+  auto padded = [&](const at::Tensor& map) {
+    const auto right = (s.padding - width % s.padding) % s.padding;
+    const auto below = (s.padding - height % s.padding) % s.padding;
+    return right || below ? at::replication_pad2d(map, {0, right, 0, below}) : map;
+  };
+  Evidence evidence;
+  evidence.q = padded(measured / median);
+  evidence.low = s.hole_low * per_frame(range.low) / median;
+  evidence.high = s.hole_high * per_frame(range.high) / median;
+  const auto mask = (evidence.q > 0).to(at::kFloat);
+  const auto fills = push_pull(evidence.q, mask, s.pyramid_levels);
+  const auto answer = unet_(features(padded(x.slice(1, 0, 3)), evidence.q, mask, fills));
+  evidence.fill = fills[0];
+  evidence.fill4 = fills[2];
+  evidence.coarse = answer.coarse;
+  evidence.head = answer.head;
+
+  const auto y = (choose(evidence, s) * median).squeeze(1).slice(1, 0, height).slice(2, 0, width);
+  // n < share * pixels, in whole numbers.
+  const auto enough =
+      static_cast<int64_t>(std::ceil(s.min_valid * static_cast<double>(height) * static_cast<double>(width)));
+  return at::where(per_frame(range.n < enough).squeeze(1), measured.squeeze(1), y);
+}
+
+}  // namespace light
 
 bool is_light(const Checkpoint& checkpoint) {
   const auto entry = checkpoint.metadata().find("rgbd.architecture");
@@ -10,7 +61,7 @@ bool is_light(const Checkpoint& checkpoint) {
 }
 
 std::unique_ptr<Network> load_light(const Checkpoint& checkpoint, const NetworkOptions& options) {
-  throw Error(ErrorCode::kUnsupported, checkpoint.path() + ": the light network does not run yet");
+  return std::make_unique<light::Light>(light::Weights(checkpoint), options);
 }
 
 }  // namespace rgbd

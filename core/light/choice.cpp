@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/light/choice.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/max_pool2d.h>
+#include <ATen/ops/maximum.h>
+#include <ATen/ops/minimum.h>
+#include <ATen/ops/pixel_shuffle.h>
+#include <ATen/ops/replication_pad2d.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/where.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "core/light/fill.h"
+
+namespace rgbd::light {
+namespace {
+
+int64_t reach(const std::vector<Offset>& offsets) {
+  int64_t most = 0;
+  for (const auto& [dy, dx] : offsets) most = std::max({most, std::abs(dy), std::abs(dx)});
+  return most;
+}
+
+/// padded[..., margin + y + dy, margin + x + dx] for every pixel of a map [height, width].
+at::Tensor shifted(const at::Tensor& padded, int64_t margin, const Offset& offset, int64_t height,
+                   int64_t width) {
+  return padded.narrow(2, margin + offset.dy, height).narrow(3, margin + offset.dx, width);
+}
+
+struct Candidates {
+  at::Tensor values, weights;  // [B, candidates, H, W]
+};
+
+Candidates candidates(const Evidence& e, const Settings& s) {
+  const auto height = e.q.size(2), width = e.q.size(3), chosen_from = s.candidates();
+  const auto head = at::pixel_shuffle(e.head, 2).to(at::kFloat);
+  std::vector<at::Tensor> values;
+  const auto margin = reach(s.raw);
+  const auto raw = at::constant_pad_nd(e.q, {margin, margin, margin, margin});
+  for (const auto& offset : s.raw) values.push_back(shifted(raw, margin, offset, height, width));
+  // A margin in quarter-resolution pixels, so that the enlarged map reaches beyond the frame.
+  const auto border = (reach(s.coarse) + 3) / 4;
+  const auto small = corrected(e.fill4, e.coarse, s.correction);
+  const auto large = enlarged(at::replication_pad2d(small, {border, border, border, border}), 4);
+  for (const auto& offset : s.coarse) values.push_back(shifted(large, 4 * border, offset, height, width));
+  values.push_back(corrected(e.fill, head.slice(1, chosen_from), s.correction));
+
+  Candidates out;
+  out.values = at::cat(values, 1);
+  out.weights = at::softmax(at::where(out.values > 0, head.slice(1, 0, chosen_from), -1e4), 1);
+  return out;
+}
+
+/// Weighted mean of the candidates near the likeliest one: no depth between foreground and background.
+at::Tensor mode(const Candidates& c, double tolerance) {
+  const auto best = c.values.gather(1, c.weights.argmax(1, /*keepdim=*/true));
+  const auto weights = c.weights * ((c.values - best).abs() <= tolerance * best);
+  return (weights * c.values).sum(1, /*keepdim=*/true) / weights.sum(1, /*keepdim=*/true);
+}
+
+/// Measured pixels stay near their neighbourhood, filled ones inside the frame's range.
+at::Tensor limited(const at::Tensor& y, const Evidence& e, const Settings& s) {
+  const auto measured = e.q > 0;
+  const std::vector<int64_t> window{s.keep_window, s.keep_window},
+      padding{s.keep_window / 2, s.keep_window / 2};
+  const auto top = at::max_pool2d(e.q, window, {1, 1}, padding);
+  const auto bottom = -at::max_pool2d(at::where(measured, -e.q, -std::numeric_limits<double>::infinity()),
+                                      window, {1, 1}, padding);
+  const auto kept =
+      at::minimum(at::maximum(y, bottom * (1 - s.keep_tolerance)), top * (1 + s.keep_tolerance));
+  return at::where(measured, kept, at::minimum(at::maximum(y, e.low), e.high));
+}
+
+}  // namespace
+
+at::Tensor corrected(const at::Tensor& fill, const at::Tensor& s, double limit) {
+  return fill * (limit * (s.to(at::kFloat) / limit).tanh()).exp();
+}
+
+at::Tensor choose(const Evidence& evidence, const Settings& settings) {
+  return limited(mode(candidates(evidence, settings), settings.mode_tolerance), evidence, settings);
+}
+
+}  // namespace rgbd::light

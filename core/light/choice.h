@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The head's last step: every pixel chooses among the measured depths around it, coarse depths around it and
+// one free depth, and is held within what was measured. All depths are inverse, over the frame's median;
+// float32.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "core/light/settings.h"
+
+namespace rgbd::light {
+
+/// What the choice is made from.
+struct Evidence {
+  at::Tensor q;          // [B, 1, H, W] measured, 0 = hole
+  at::Tensor fill;       // [B, 1, H, W]
+  at::Tensor fill4;      // [B, 1, H/4, W/4]
+  at::Tensor coarse;     // [B, 1, H/4, W/4] log correction of fill4, any float type
+  at::Tensor head;       // [B, 4 (candidates + 1), H/2, W/2], any float type: four pixels' logits and the log
+                         // correction of the fill, as pixel_shuffle takes them
+  at::Tensor low, high;  // [B, 1, 1, 1] limits of filled pixels
+};
+
+/// [B, 1, H, W], > 0 if anything was measured. Plain ATen operations.
+at::Tensor choose(const Evidence& evidence, const Settings& settings);
+
+/// fill * e^(s held softly within ±limit).
+at::Tensor corrected(const at::Tensor& fill, const at::Tensor& s, double limit);
+
+}  // namespace rgbd::light

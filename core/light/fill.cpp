@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/light/fill.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/avg_pool2d.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/div.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/upsample_bilinear2d.h>
+#include <ATen/ops/where.h>
+
+#include <limits>
+
+namespace rgbd::light {
+
+Range measured_range(const at::Tensor& depth) {
+  const auto flat = depth.flatten(1), measured = flat > 0;
+  const auto n = measured.sum(1);
+  const auto sorted = std::get<0>(at::where(measured, flat, std::numeric_limits<double>::infinity()).sort(1));
+  const auto last = (n - 1).clamp_min(0);
+  // floor(share * last) in whole numbers: MPS has no float64.
+  auto at_percent = [&](int64_t percent) {
+    const auto index = at::div(last * percent, 100, "floor").unsqueeze(1);
+    return at::where(n > 0, sorted.gather(1, index).squeeze(1), 0.0);
+  };
+  return {n, at_percent(1), at_percent(50), at_percent(99)};
+}
+
+at::Tensor enlarged(const at::Tensor& x, int64_t factor) {
+  return at::upsample_bilinear2d(x, {factor * x.size(2), factor * x.size(3)}, /*align_corners=*/false);
+}
+
+std::vector<at::Tensor> push_pull(const at::Tensor& q, const at::Tensor& mask, int64_t levels) {
+  std::vector<at::Tensor> sums{q * mask}, weights{mask}, fills(levels + 1);
+  for (int64_t level = 0; level < levels; ++level) {
+    sums.push_back(at::avg_pool2d(sums.back(), 2));
+    weights.push_back(at::avg_pool2d(weights.back(), 2));
+  }
+  auto fill = sums.back().mean({2, 3}, /*keepdim=*/true) /
+              weights.back().mean({2, 3}, /*keepdim=*/true).clamp_min(1e-6);
+  for (int64_t level = levels; level >= 0; --level) {
+    if (level < levels) fill = enlarged(fill, 2);
+    const auto mean = sums[level] / weights[level].clamp_min(1e-6);
+    const auto share = (4 * weights[level]).clamp_max(1);
+    fill = share * mean + (1 - share) * fill;
+    fills[level] = fill;
+  }
+  return fills;
+}
+
+at::Tensor features(const at::Tensor& colour, const at::Tensor& q, const at::Tensor& mask,
+                    const std::vector<at::Tensor>& fills) {
+  const auto fine = fills[0].clamp_min(1e-4).log(), smooth = enlarged(fills[2], 4).clamp_min(1e-4).log();
+  const auto difference = (8 * (fine - smooth)).clamp(-1, 1) * mask;
+  return at::cat({colour, fine.clamp(-4, 4), mask, difference}, 1);
+}
+
+}  // namespace rgbd::light

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The embedded model's network: a U-Net that chooses among measured, coarse and filled depths. Mirrors
+// training/rgbdtrain/network.py to the letter (version 1).
+#pragma once
+
+#include <string>
+
+#include "core/light/settings.h"
+#include "core/light/unet.h"
+#include "core/light/weights.h"
+#include "core/network.h"
+
+namespace rgbd::light {
+
+class Light final : public Network {
+ public:
+  Light(const Weights& weights, const NetworkOptions& options);
+
+  const InputSpec& input() const override { return settings_.input; }
+  std::string architecture() const override { return "light"; }
+  std::string encoder() const override { return ""; }
+  uint64_t parameters() const override { return parameters_; }
+  /// Any size. A frame with too few measured pixels comes back as it was measured.
+  at::Tensor forward(const at::Tensor& x) override;
+
+ private:
+  Settings settings_;
+  uint64_t parameters_;
+  Backend backend_;
+  Unet unet_;
+};
+
+}  // namespace rgbd::light

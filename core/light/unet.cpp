@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/light/unet.h"
+
+#include <ATen/ops/pixel_unshuffle.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/upsample_bilinear2d.h>
+
+namespace rgbd::light {
+
+Unet::Unet(const Weights& weights, const Backend& backend) : channels_last_(backend.optimize) {
+  const auto& s = weights.settings();
+  auto conv = [&](const std::string& key, int64_t stride, int64_t padding) {
+    return Conv(weights.get(key + ".weight"), weights.get(key + ".bias"), stride, padding, backend);
+  };
+  auto block = [&](const std::string& key) {
+    return Block{conv(key + ".conv1", 1, 1), conv(key + ".conv2", 1, 1)};
+  };
+  for (int i = 0; i < 2; ++i) stem_[i] = conv("stem." + std::to_string(i), 1, 1);
+  for (size_t i = 0; i + 1 < s.widths.size(); ++i) {
+    const auto down = "encoder." + std::to_string(i), up = "decoder." + std::to_string(i);
+    Encoder encoder{conv(down + ".down", 2, 1), {}};
+    for (int64_t b = 0; b < s.blocks(i); ++b)
+      encoder.blocks.push_back(block(down + ".blocks." + std::to_string(b)));
+    encoder_.push_back(std::move(encoder));
+    decoder_.push_back({conv(up + ".lateral", 1, 0), block(up + ".block")});
+  }
+  coarse_ = conv("coarse", 1, 1);
+  head_ = conv("head", 1, 0);
+}
+
+at::Tensor Unet::Block::operator()(const at::Tensor& x) const {
+  return conv2(conv1(x).relu_()).add_(x).relu_();
+}
+
+Unet::Output Unet::operator()(const at::Tensor& features) const {
+  auto x = at::pixel_unshuffle(features, 2);
+  if (channels_last_) x = x.contiguous(at::MemoryFormat::ChannelsLast);
+  for (const auto& layer : stem_) x = layer(x).relu_();
+  std::vector<at::Tensor> skips{x};
+  for (const auto& level : encoder_) {
+    x = level.down(x).relu_();
+    for (const auto& block : level.blocks) x = block(x);
+    skips.push_back(x);
+  }
+  Output out;
+  for (size_t i = decoder_.size(); i-- > 0;) {
+    const auto& level = decoder_[i];
+    auto& skip = skips[i];
+    x = at::upsample_bilinear2d(level.lateral(x), {skip.size(2), skip.size(3)}, /*align_corners=*/false);
+    x = level.block(skip.add_(x).relu_());
+    if (i == 1) out.coarse = coarse_(x);
+  }
+  out.head = head_(x);
+  return out;
+}
+
+}  // namespace rgbd::light

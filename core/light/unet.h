@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The convolutional U-Net: residual blocks without norms, additive skips.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "core/light/weights.h"
+#include "core/ops.h"
+
+namespace rgbd::light {
+
+class Unet {
+ public:
+  Unet(const Weights& weights, const Backend& backend);
+
+  struct Output {
+    at::Tensor coarse;  // [B, 1, H/4, W/4], log correction of the fill
+    at::Tensor head;    // [B, 4 (candidates + 1), H/2, W/2], before pixel_shuffle
+  };
+  /// features [B, 6, H, W] with sides that are multiples of the padding; any float type. Returns the
+  /// backend's.
+  Output operator()(const at::Tensor& features) const;
+
+ private:
+  /// relu(x + conv2(relu(conv1(x))))
+  struct Block {
+    Conv conv1, conv2;
+    at::Tensor operator()(const at::Tensor& x) const;
+  };
+  struct Encoder {  // halves the size
+    Conv down;
+    std::vector<Block> blocks;
+  };
+  struct Decoder {  // doubles it
+    Conv lateral;
+    Block block;
+  };
+
+  bool channels_last_;
+  Conv stem_[2];
+  std::vector<Encoder> encoder_;
+  std::vector<Decoder> decoder_;
+  Conv coarse_, head_;
+};
+
+}  // namespace rgbd::light
