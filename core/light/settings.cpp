@@ -161,7 +161,6 @@ Settings read_settings(const Checkpoint& checkpoint) {
   s.keep_tolerance = read.number<double>("keep_tolerance", 0, 1);
   s.hole_low = read.number<double>("hole_low", 0, 100);
   s.hole_high = read.number<double>("hole_high", 0, 100);
-  if (s.hole_low > s.hole_high) read.bad("hole_low", ", above rgbd.hole_high");
   s.min_valid = read.number<double>("min_valid", 0, 1);
   s.input = read_input(read);
   return s;
