@@ -2,7 +2,7 @@
 // Puts rendered frames into buffers, see camera.h.
 #include "gst/testsrc/camera.h"
 
-#include <vector>
+#include <cstring>
 
 namespace rgbd {
 namespace {
@@ -31,7 +31,10 @@ void copy_color(const View& view, const GstVideoInfo& info, guint8* out) {
 void copy_depth(const uint16_t* depth_mm, const GstVideoInfo& info, guint8* out) {
   const int stride = GST_VIDEO_INFO_PLANE_STRIDE(&info, 0), width = info.width;
   for (int y = 0; y < info.height; ++y, out += stride, depth_mm += width) {
-    for (int x = 0; x < width; ++x) GST_WRITE_UINT16_LE(out + 2 * x, depth_mm[x]);
+    if (G_BYTE_ORDER == G_LITTLE_ENDIAN)
+      std::memcpy(out, depth_mm, static_cast<size_t>(width) * 2);
+    else
+      for (int x = 0; x < width; ++x) GST_WRITE_UINT16_LE(out + 2 * x, depth_mm[x]);
     std::memset(out + 2 * width, 0, static_cast<size_t>(stride - 2 * width));
   }
 }
@@ -65,13 +68,12 @@ void TestCamera::render(uint64_t frame, const FrameFormat& format, GstBuffer* bu
     if (stream == kRgb) {
       copy_color(view, info, map.data);
     } else {
-      std::vector<uint16_t> depth_mm(view.depth.size());
-      if (stream == kDepth) {
-        sensor_.measure(view, fov->tan_x, seed_, frame, depth_mm.data());
-      } else {
-        for (size_t i = 0; i < depth_mm.size(); ++i) depth_mm[i] = to_millimetres(view.depth[i]);
-      }
-      copy_depth(depth_mm.data(), info, map.data);
+      depth_mm_.resize(view.depth.size());
+      if (stream == kDepth)
+        sensor_.measure(view, fov->tan_x, seed_, frame, depth_mm_.data());
+      else
+        write_truth(view, depth_mm_.data());
+      copy_depth(depth_mm_.data(), info, map.data);
     }
     gst_memory_unmap(memory, &map);
     gst_buffer_append_memory(buffer, memory);

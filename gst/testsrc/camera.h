@@ -4,6 +4,9 @@
 
 #include <gst/gst.h>
 
+#include <cstdint>
+#include <vector>
+
 #include "gst/testsrc/negotiate.h"
 #include "gst/testsrc/noise.h"
 #include "gst/testsrc/render.h"
@@ -28,6 +31,7 @@ class TestCamera {
   Scene scene_;
   Renderer renderer_;
   DepthSensor sensor_;
+  std::vector<uint16_t> depth_mm_;
   View views_[kStreams];
   int views_used_ = 0;
 };

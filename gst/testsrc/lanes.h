@@ -54,6 +54,18 @@ inline Lanes greater(Lanes a, Lanes b) {
 }
 #endif
 
+/// Whether the mask is set in any lane.
+inline bool any(int mask) {
+  return mask != 0;
+}
+inline bool any(IntLanes mask) {
+#if defined(__SSE2__)
+  return _mm_movemask_ps(reinterpret_cast<__m128>(mask)) != 0;
+#else
+  return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
+#endif
+}
+
 /// Bits of a where the mask is set, else of b.
 inline float choose(int mask, float a, float b) {
   return mask ? a : b;
@@ -66,6 +78,29 @@ inline IntLanes choose(IntLanes mask, IntLanes a, IntLanes b) {
 }
 inline Lanes choose(IntLanes mask, Lanes a, Lanes b) {
   return reinterpret_cast<Lanes>(choose(mask, reinterpret_cast<IntLanes>(a), reinterpret_cast<IntLanes>(b)));
+}
+
+/// Towards zero.
+inline int32_t truncate(float x) {
+  return static_cast<int32_t>(x);
+}
+inline IntLanes truncate(Lanes x) {
+  return __builtin_convertvector(x, IntLanes);
+}
+
+inline float to_float(int32_t x) {
+  return static_cast<float>(x);
+}
+inline Lanes to_float(IntLanes x) {
+  return __builtin_convertvector(x, Lanes);
+}
+
+/// from[at], for each lane.
+inline float gather(const float* from, int32_t at) {
+  return from[at];
+}
+inline Lanes gather(const float* from, IntLanes at) {
+  return Lanes{from[at[0]], from[at[1]], from[at[2]], from[at[3]]};
 }
 
 template <class T>

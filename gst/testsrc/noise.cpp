@@ -3,7 +3,6 @@
 #include "gst/testsrc/noise.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace rgbd {
 namespace {
@@ -50,12 +49,12 @@ NoiseTiles::NoiseTiles(uint32_t seed) {
   }
 }
 
-void NoiseTiles::row(Blur blur, uint32_t x, uint32_t y, int width, int8_t* out) const {
+void NoiseTiles::row(Blur blur, uint32_t x, uint32_t y, int width, float* out) const {
   const int8_t* tile_row = &tiles_[static_cast<int>(blur)][(y & (kHeight - 1)) * kWidth];
   for (int done = 0; done < width;) {
     const int column = static_cast<int>((x + static_cast<uint32_t>(done)) & (kWidth - 1));
     const int count = std::min(width - done, kWidth - column);
-    std::memcpy(out + done, tile_row + column, static_cast<size_t>(count));
+    for (int i = 0; i < count; ++i) out[done + i] = static_cast<float>(tile_row[column + i]) * kUnit;
     done += count;
   }
 }

@@ -61,8 +61,8 @@ class NoiseTiles {
   int8_t at(Blur blur, int x, int y) const {
     return tiles_[static_cast<int>(blur)][(y & (kHeight - 1)) * kWidth + (x & (kWidth - 1))];
   }
-  /// Copies `width` values of row y, from column x on, around the tile's edges.
-  void row(Blur blur, uint32_t x, uint32_t y, int width, int8_t* out) const;
+  /// `width` values of row y in standard deviations, from column x on, around the tile's edges.
+  void row(Blur blur, uint32_t x, uint32_t y, int width, float* out) const;
 
  private:
   std::array<std::vector<int8_t>, kBlurCount> tiles_;

@@ -98,15 +98,21 @@ void trace_shape(const RowRays& rays, Vec3 origin, int left, int right, int32_t 
   });
 }
 
+/// The face of the room that each ray meets, as a number.
+template <class T>
+T face_at(Vec3 o, Vec3 h, const Directions<T>& d) {
+  const Leaving<T> wall = leave_room(o, h, d.x, d.y, d.z);
+  const T side = choose(d.x > 0, fill<T>(1), fill<T>(0)), level = choose(d.y > 0, fill<T>(3), fill<T>(2));
+  const T end = choose(d.z > 0, fill<T>(5), fill<T>(4));
+  return choose(wall.by_x, side, choose(wall.by_y, level, end));
+}
+
 void trace_room(const Room& room, Vec3 eye, const RowRays& rays, int width, float* depth, int32_t* ids) {
   const Vec3 o = eye - room.center, h = room.half;
   for_lanes(0, width, [&]<class T>(int x, T) {
     const auto d = directions<T>(rays, x);
-    const Leaving<T> wall = leave_room(o, h, d.x, d.y, d.z);
-    store(depth + x, wall.t);
-    const T side = choose(d.x > 0, fill<T>(1), fill<T>(0)), level = choose(d.y > 0, fill<T>(3), fill<T>(2));
-    const T end = choose(d.z > 0, fill<T>(5), fill<T>(4));
-    const T face = choose(wall.by_x, side, choose(wall.by_y, level, end));
+    store(depth + x, leave_room(o, h, d.x, d.y, d.z).t);
+    const T face = face_at(o, h, d);
     for (int i = 0; i < static_cast<int>(sizeof(T) / sizeof(float)); ++i) {
       float number;
       std::memcpy(&number, reinterpret_cast<const char*>(&face) + i * sizeof(float), sizeof number);
@@ -115,15 +121,10 @@ void trace_room(const Room& room, Vec3 eye, const RowRays& rays, int width, floa
   });
 }
 
-/// The face of the room that one ray meets.
-int face_at(Vec3 o, Vec3 h, Vec3 d) {
-  const Leaving<float> wall = leave_room(o, h, d.x, d.y, d.z);
-  return wall.by_x ? d.x > 0 : wall.by_y ? 2 + (d.y > 0) : 4 + (d.z > 0);
-}
-
-Meeting<float> meet_target(const Target& target, Vec3 direction) {
+Meeting<Lanes> meet_target(const Target& target, const Directions<Lanes>& d) {
+  auto turn = [&](Vec3 row) { return row.x * d.x + row.y * d.y + row.z * d.z; };
   const Vec3(&m)[3] = target.to_local;
-  return meet(target.shape, target.origin, dot(m[0], direction), dot(m[1], direction), dot(m[2], direction));
+  return meet(target.shape, target.origin, turn(m[0]), turn(m[1]), turn(m[2]));
 }
 
 }  // namespace
@@ -197,51 +198,68 @@ void Renderer::render(const Snapshot& scene, FieldOfView fov, int width, int hei
 /// shows what the ray meets. Depth stays that of the pixel's centre: a camera knows no depth between two
 /// things.
 void Renderer::smooth_edges(const Snapshot& scene, FieldOfView fov, View& view) {
-  constexpr float kOffsets[4][2] = {
-      {-0.125f, -0.375f}, {0.375f, -0.125f}, {-0.375f, 0.125f}, {0.125f, 0.375f}};
+  constexpr Lanes kRight{-0.125f, 0.375f, -0.375f, 0.125f}, kDown{-0.375f, -0.125f, 0.125f, 0.375f};
   const int width = view.width, height = view.height;
   const Vec3 o = scene.camera.position - scene.room.center;
+  const Camera& camera = scene.camera;
+  const float pitch_x = 2 * fov.tan_x / static_cast<float>(width);
+  const float pitch_y = 2 * fov.tan_y / static_cast<float>(height);
   std::vector<uint8_t> done[2];  // the last two rows' results wait until no neighbour needs the old colours
   for (auto& row : done) row.resize(static_cast<size_t>(width) * 3);
   auto color = [&](int x, int y) { return &view.color[(static_cast<size_t>(y) * width + x) * 3]; };
-  auto id_at = [&](int x, int y) { return ids_[static_cast<size_t>(y) * width + x]; };
+  auto smooth_pixel = [&](int x, int y, const int32_t* ids, uint8_t* out) {
+    int32_t seen[9];
+    const uint8_t* seen_color[9];
+    int count = 0;
+    auto see = [&](int right, int down) {
+      const int32_t other = ids[down * width + right];
+      for (int i = 0; i < count; ++i)
+        if (seen[i] == other) return;
+      seen[count] = other;
+      seen_color[count++] = color(x + right, y + down);
+    };
+    see(0, 0);
+    for (int down = -1; down <= 1; ++down)
+      for (int right = -1; right <= 1; ++right) see(right, down);
+
+    const Lanes a = (static_cast<float>(x) + 0.5f + kRight) * pitch_x - fov.tan_x;
+    const Lanes b = (static_cast<float>(y) + 0.5f + kDown) * pitch_y - fov.tan_y;
+    auto toward = [&](float Vec3::*part) {
+      return camera.forward.*part + a * camera.right.*part - b * camera.up.*part;
+    };
+    const Directions<Lanes> d{toward(&Vec3::x), toward(&Vec3::y), toward(&Vec3::z)};
+    const Lanes face = face_at(o, scene.room.half, d);
+    Lanes nearest = fill<Lanes>(kMiss);
+    IntLanes picked{};
+    for (int i = 0; i < count; ++i) {
+      Meeting<Lanes> m{fill<Lanes>(kMiss),
+                       face == static_cast<float>(seen[i])};  // the room is behind everything
+      if (seen[i] >= kFaces) m = meet_target(targets_[static_cast<size_t>(seen[i] - kFaces)], d);
+      const IntLanes nearer = m.hit & (m.t <= nearest);
+      nearest = choose(nearer, m.t, nearest);
+      picked = choose(nearer, IntLanes{i, i, i, i}, picked);
+    }
+    for (int c = 0; c < 3; ++c) {
+      int sum = 2;
+      for (int sample = 0; sample < kLanes; ++sample) sum += seen_color[picked[sample]][c];
+      out[c] = static_cast<uint8_t>(sum / 4);
+    }
+  };
   auto smooth_row = [&](int y, uint8_t* out) {
     std::copy(color(0, y), color(0, y) + static_cast<size_t>(width) * 3, out);
-    RowRays rays[4];
-    for (int sample = 0; sample < 4; ++sample)
-      rays[sample] = row_rays(scene.camera, fov, static_cast<float>(y) + kOffsets[sample][1], width, height);
-    for (int x = 1; x + 1 < width; ++x) {
-      const int32_t id = id_at(x, y);
-      if ((id == id_at(x - 1, y)) & (id == id_at(x + 1, y)) & (id == id_at(x, y - 1)) &
-          (id == id_at(x, y + 1)))
-        continue;
-      int32_t seen[9];
-      const uint8_t* seen_color[9];
-      int count = 0;
-      auto see = [&](int sx, int sy) {
-        const int32_t other = id_at(sx, sy);
-        for (int i = 0; i < count; ++i)
-          if (seen[i] == other) return;
-        seen[count] = other;
-        seen_color[count++] = color(sx, sy);
-      };
-      see(x, y);
-      for (int sy = y - 1; sy <= y + 1; ++sy)
-        for (int sx = x - 1; sx <= x + 1; ++sx) see(sx, sy);
-      int sum[3] = {2, 2, 2};
-      for (int sample = 0; sample < 4; ++sample) {
-        const Vec3 d = rays[sample].start + rays[sample].step * (static_cast<float>(x) + kOffsets[sample][0]);
-        const int face = face_at(o, scene.room.half, d);
-        float nearest = kMiss;
-        const uint8_t* picked = seen_color[0];
-        for (int i = 0; i < count; ++i) {
-          Meeting<float> m{kMiss, seen[i] == face};  // the room is behind everything
-          if (seen[i] >= kFaces) m = meet_target(targets_[static_cast<size_t>(seen[i] - kFaces)], d);
-          if (m.hit && m.t <= nearest) nearest = m.t, picked = seen_color[i];
-        }
-        for (int i = 0; i < 3; ++i) sum[i] += picked[i];
-      }
-      for (int i = 0; i < 3; ++i) out[x * 3 + i] = static_cast<uint8_t>(sum[i] / 4);
+    const int32_t* ids = &ids_[static_cast<size_t>(y) * width];
+    auto differs = [&](int x) {
+      const int32_t id = ids[x];
+      return (id ^ ids[x - 1]) | (id ^ ids[x + 1]) | (id ^ ids[x - width]) | (id ^ ids[x + width]);
+    };
+    constexpr int kGroup = 16;  // most groups have no outline in them
+    for (int left = 1; left + 1 < width; left += kGroup) {
+      const int right = std::min(left + kGroup, width - 1);
+      int32_t any = 0;
+      for (int x = left; x < right; ++x) any |= differs(x);
+      if (any == 0) continue;
+      for (int x = left; x < right; ++x)
+        if (differs(x)) smooth_pixel(x, y, ids + x, out + 3 * x);
     }
   };
   for (int y = 1; y + 1 < height; ++y) {

@@ -19,7 +19,8 @@ struct DepthSensor::Model {
 
 namespace {
 
-constexpr int kBlock = 8;  // px of a texture block
+constexpr int kBlock = 8;   // px of a texture block
+constexpr int kMargin = 2;  // px that a matching window reaches to each side
 constexpr float kSaturated = 0.985f, kGrazingSlope = 5.0f;
 constexpr float kSpeckleFrom = 2.75f, kLostFrom = 2.2f;
 
@@ -27,24 +28,29 @@ int clamped(int i, int size) {
   return std::clamp(i, 0, size - 1);
 }
 
+void to_millimetres(const float* metres, size_t count, uint16_t* out) {
+  for (size_t i = 0; i < count; ++i)
+    out[i] = static_cast<uint16_t>(static_cast<int32_t>(lesser(metres[i] * 1000 + 0.5f, 65535.0f)));
+}
+
 }  // namespace
+
+void write_truth(const View& view, uint16_t* depth_mm) {
+  to_millimetres(view.depth.data(), view.depth.size(), depth_mm);
+}
 
 void DepthSensor::measure(const View& view, float tan_x, uint32_t seed, uint64_t frame, uint16_t* depth_mm) {
   constexpr Model kStereoModel{0.05f, 32,    0.05f, 0.9f, 0.3f, 0.12f,  0.8f,
                                true,  0.25f, 8,     0.1f, 0.3f, 0.0055f};
   constexpr Model kLightModel{0.075f, 8, 0.055f, 0.7f, 0.45f, 0.3f, 1.1f, false, 0.4f, 6, 0.13f, 0.0f, 0};
   constexpr Model kTofModel{0, 0, 0, 0, 0, 0, 0, false, 0.2f, 6, 0.17f, -0.6f, 0};
-  const size_t pixels = view.depth.size();
-  if (kind_ == SensorKind::kNone) {
-    for (size_t i = 0; i < pixels; ++i) depth_mm[i] = to_millimetres(view.depth[i]);
-    return;
-  }
+  if (kind_ == SensorKind::kNone) return write_truth(view, depth_mm);
   seed_ = seed;
   frame_ = static_cast<uint32_t>(frame);
   const auto width = static_cast<size_t>(view.width);
   for (auto& field : fields_) field.resize(width);
   for (auto* row : {&measured_, &disparity_, &second_view_, &hidden_, &row_texture_}) row->resize(width);
-  bytes_.resize(width);
+  for (auto* row : {&seen_at_, &columns_, &lines_}) row->resize(width);
   look_at_picture(view);
 
   const Model& model = kind_ == SensorKind::kStereo            ? kStereoModel
@@ -54,8 +60,7 @@ void DepthSensor::measure(const View& view, float tan_x, uint32_t seed, uint64_t
   if (kind_ == SensorKind::kTof) {
     halve(view);
   } else {
-    plane_.resize(pixels);
-    for (size_t i = 0; i < pixels; ++i) plane_[i] = focal * model.baseline_m / view.depth[i];
+    find_disparities(view, focal * model.baseline_m);
   }
   for (int y = 0; y < view.height; ++y) {
     if (kind_ == SensorKind::kTof)
@@ -82,7 +87,11 @@ void DepthSensor::look_at_picture(const View& view) {
       steps[x] = std::abs(row[x + 1] - row[x]) + std::abs(row[x + width] - row[x]);
     steps[width - 1] = 0;
     float* blocks = &texture_[static_cast<size_t>(y / kBlock) * columns];
-    for (int x = 0; x < width; ++x) blocks[x / kBlock] += steps[x] * (0.5f / (kBlock * kBlock));
+    for (int block = 0, x = 0; block < columns; ++block) {
+      float sum = 0;
+      for (const int right = std::min(x + kBlock, width); x < right; ++x) sum += steps[x];
+      blocks[block] += sum * (0.5f / (kBlock * kBlock));
+    }
   }
 }
 
@@ -92,24 +101,42 @@ const float* DepthSensor::noise_row(Blur blur, Channel channel, int y, int width
   const bool drifts = channel >= kSwell && channel != kSpeckle && channel != kGrazing;
   const uint32_t start = drifts ? hash(seed_, channel) : hash(hash(seed_, frame_), channel);
   const uint32_t shift = drifts ? frame_ : 0;
-  noise_.row(blur, start + shift, (start >> 16) + static_cast<uint32_t>(y), width, bytes_.data());
   float* out = fields_[channel].data();
-  for (int x = 0; x < width; ++x) out[x] = static_cast<float>(bytes_[x]) * NoiseTiles::kUnit;
+  noise_.row(blur, start + shift, (start >> 16) + static_cast<uint32_t>(y), width, out);
   return out;
 }
 
+/// Disparities in plane_, whose rows have kMargin pixels more on both sides, the same as at the edge.
+void DepthSensor::find_disparities(const View& view, float focal_baseline) {
+  const int width = view.width;
+  plane_.resize(static_cast<size_t>(width + 2 * kMargin) * static_cast<size_t>(view.height));
+  float* out = plane_.data();
+  for (int y = 0; y < view.height; ++y, out += width + 2 * kMargin) {
+    const float* depth = &view.depth[static_cast<size_t>(y) * width];
+    for (int x = 0; x < width; ++x) out[kMargin + x] = focal_baseline / depth[x];
+    std::fill(out, out + kMargin, out[kMargin]);
+    std::fill(out + kMargin + width, out + 2 * kMargin + width, out[kMargin + width - 1]);
+  }
+}
+
 void DepthSensor::match_row(const View& view, const Model& model, float focal_baseline, int y) {
-  const int width = view.width, height = view.height;
+  const int width = view.width, stride = width + 2 * kMargin;
   const float* jitter_x = noise_row(Blur::kFine, kJitterX, y, width);
   const float* jitter_y = noise_row(Blur::kFine, kJitterY, y, width);
   const float* swell = noise_row(Blur::kCoarse, kSwell, y, width);
+  int32_t *columns = columns_.data(), *lines = lines_.data();
+  for_lanes(0, width, [&]<class T>(int x, T) {
+    const T right = count_from<T>(x) + load<T>(jitter_x + x) * model.jitter_px + 0.5f;
+    const T down = static_cast<float>(y) + load<T>(jitter_y + x) * model.jitter_px + 0.5f;
+    const auto last_column = fill<T>(static_cast<float>(width - 1));
+    const auto last_line = fill<T>(static_cast<float>(view.height - 1));
+    store(columns + x, truncate(lesser(greater(right, T{}), last_column)));
+    store(lines + x, truncate(lesser(greater(down, T{}), last_line)));
+  });
   for (int x = 0; x < width; ++x) {
-    const int column = x + static_cast<int>(jitter_x[x] * model.jitter_px + 16.5f) - 16;
-    const int line = y + static_cast<int>(jitter_y[x] * model.jitter_px + 16.5f) - 16;
-    const float* row = &plane_[static_cast<size_t>(clamped(line, height)) * width];
-    const float here = row[clamped(column, width)];
-    const float beside = greater(row[clamped(column - 2, width)], row[clamped(column + 2, width)]);
-    disparity_[x] = model.swells && swell[x] > -0.3f ? greater(here, beside) : here;
+    const float* place = &plane_[static_cast<size_t>(lines[x]) * stride + kMargin + columns[x]];
+    const float beside = greater(place[-kMargin], place[kMargin]);
+    disparity_[x] = model.swells && swell[x] > -0.3f ? greater(*place, beside) : *place;
   }
   cast_shadow(width);
 
@@ -129,15 +156,16 @@ void DepthSensor::match_row(const View& view, const Model& model, float focal_ba
 
 void DepthSensor::cast_shadow(int width) {
   std::fill(second_view_.begin(), second_view_.end(), 0.0f);
-  for (int x = 0; x < width; ++x) {
-    const int seen_at = static_cast<int>(static_cast<float>(x) - disparity_[x] + 0.5f);
-    if (seen_at >= 0) second_view_[seen_at] = greater(second_view_[seen_at], disparity_[x]);
-  }
-  for (int x = 0; x < width; ++x) {
-    const float place = static_cast<float>(x) - disparity_[x];
-    const int seen_at = clamped(static_cast<int>(place + 0.5f), width);
-    hidden_[x] = place < 0 || second_view_[seen_at] > disparity_[x] + 1 ? 1.0f : 0.0f;
-  }
+  int32_t* seen_at = seen_at_.data();  // by how far to the left the second camera sees it; -1: outside
+  for_lanes(0, width, [&]<class T>(int x, T) {
+    const T place = count_from<T>(x) - load<T>(&disparity_[x]);
+    store(seen_at + x, choose(place < 0, truncate(fill<T>(-1)), truncate(place + 0.5f)));
+  });
+  float* second = second_view_.data();
+  for (int x = 0; x < width; ++x)
+    if (seen_at[x] >= 0) second[seen_at[x]] = greater(second[seen_at[x]], disparity_[x]);
+  for (int x = 0; x < width; ++x)
+    hidden_[x] = seen_at[x] < 0 || second[seen_at[x]] > disparity_[x] + 1 ? 1.0f : 0.0f;
 }
 
 void DepthSensor::halve(const View& view) {
@@ -191,18 +219,28 @@ void DepthSensor::lose_row(const View& view, const Model& model, float focal, in
   const float* z = &view.depth[static_cast<size_t>(y) * width];
   const float* above = y > 0 ? z - width : z;
   const float* below = y + 1 < view.height ? z + width : z;
-  for (int x = 0; x < width; ++x) {
-    const int left = x > 0 ? x - 1 : x, right = x + 1 < width ? x + 1 : x;
-    const float across = z[right] - z[left], along = below[x] - above[x];
-    const float slope2 = (across * across + along * along) * (0.25f * focal * focal);
-    const float limit2 = kGrazingSlope * kGrazingSlope * z[x] * z[x];
-    const bool bad = ((slope2 > limit2) & (grazing[x] > 0)) | (hidden_[x] > 0) |
-                     ((brightness[x] < model.dark) & (dark[x] > model.dark_from)) |
-                     ((brightness[x] > kSaturated) & (dark[x] > -0.3f)) |
-                     ((row_texture_[x] < model.faint) & (faint[x] > 0.9f)) | (speckle[x] > kSpeckleFrom) |
-                     (lost[x] > kLostFrom) | (measured_[x] < model.near_m) | (measured_[x] > model.far_m);
-    depth_mm[x] = bad ? 0 : to_millimetres(measured_[x]);
-  }
+  const float half_focal2 = 0.25f * focal * focal;
+  // Lost: seen at too flat an angle.
+  auto grazes = [&](int x, auto left, auto right) {
+    using T = decltype(left);
+    const T here = load<T>(z + x), across = right - left, along = load<T>(below + x) - load<T>(above + x);
+    return ((across * across + along * along) * half_focal2 > kGrazingSlope * kGrazingSlope * here * here) &
+           (load<T>(grazing + x) > 0);
+  };
+  auto lose = [&]<class T>(int x, T left, T right) {
+    const T bright = load<T>(brightness + x), darkness = load<T>(dark + x), metres = load<T>(&measured_[x]);
+    const auto bad = grazes(x, left, right) | (load<T>(&hidden_[x]) > 0) |
+                     ((bright < model.dark) & (darkness > model.dark_from)) |
+                     ((bright > kSaturated) & (darkness > -0.3f)) |
+                     ((load<T>(&row_texture_[x]) < model.faint) & (load<T>(faint + x) > 0.9f)) |
+                     (load<T>(speckle + x) > kSpeckleFrom) | (load<T>(lost + x) > kLostFrom) |
+                     (metres < model.near_m) | (metres > model.far_m);
+    store(&measured_[x], choose(bad, T{}, metres));
+  };
+  lose(0, z[0], z[std::min(1, width - 1)]);
+  for_lanes(1, width - 1, [&]<class T>(int x, T) { lose(x, load<T>(z + x - 1), load<T>(z + x + 1)); });
+  if (width > 1) lose(width - 1, z[width - 2], z[width - 1]);
+  to_millimetres(measured_.data(), static_cast<size_t>(width), depth_mm);
 }
 
 }  // namespace rgbd

@@ -20,10 +20,9 @@ enum class SensorKind {
   kTof,  // time of flight: half resolution, flying pixels, noise with the square of depth, dark loss
 };
 
-/// Depth in millimetres, 0 = none; what 16 bits cannot hold becomes 65535.
-inline uint16_t to_millimetres(float metres) {
-  return static_cast<uint16_t>(static_cast<int32_t>(lesser(metres * 1000 + 0.5f, 65535.0f)));
-}
+/// The true depth in whole millimetres; what 16 bits cannot hold becomes 65535. `depth_mm` is [height,
+/// width].
+void write_truth(const View& view, uint16_t* depth_mm);
 
 /// One camera. Keeps its buffers; one thread at a time.
 class DepthSensor {
@@ -53,6 +52,7 @@ class DepthSensor {
   };
 
   void look_at_picture(const View& view);
+  void find_disparities(const View& view, float focal_baseline);
   /// Both write metres to measured_, before any hole.
   void match_row(const View& view, const Model& model, float focal_baseline, int y);
   void fly_row(const View& view, const Model& model, int y);
@@ -67,10 +67,10 @@ class DepthSensor {
   uint32_t seed_ = 0, frame_ = 0;
   std::vector<float> brightness_;  // [height, width] 0..1
   std::vector<float> texture_;     // [height / 8, width / 8] mean step between neighbours there, 0..1
-  std::vector<float> plane_;       // [height, width] disparity in px, or [height / 2, width / 2] metres
+  std::vector<float> plane_;  // [height, width + margins] disparity in px, or [height / 2, width / 2] metres
   // One value per pixel of the row.
   std::vector<float> fields_[kChannels], measured_, disparity_, second_view_, hidden_, row_texture_;
-  std::vector<int8_t> bytes_;
+  std::vector<int32_t> seen_at_, columns_, lines_;
 };
 
 }  // namespace rgbd

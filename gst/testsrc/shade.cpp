@@ -31,37 +31,44 @@ T tone(T x) {
   return 255 * square_root(lesser(rolled, fill<T>(1)));
 }
 
-inline uint8_t to_byte(float value) {
-  return static_cast<uint8_t>(static_cast<int>(lesser(greater(value, 0), 255) + 0.5f));
-}
-
 }  // namespace
 
 Shader::Shader(const Snapshot& scene, const NoiseTiles& noise, const float* shadow_map, int width,
                float pixel_pitch)
     : scene_(scene), noise_(noise), shadow_map_(shadow_map), width_(width), pixel_pitch_(pixel_pitch) {
-  for (auto* values : {&px_, &py_, &pz_, &nx_, &ny_, &nz_, &red_, &green_, &blue_, &gloss_, &glow_, &lit_})
+  for (auto* values :
+       {&px_, &py_, &pz_, &nx_, &ny_, &nz_, &red_, &green_, &blue_, &gloss_, &glow_, &lit_, &grain_})
     values->resize(static_cast<size_t>(width));
-  grain_.resize(static_cast<size_t>(width));
+  points_.resize(static_cast<size_t>(width));
+  paints_.resize(static_cast<size_t>(width));
+  for (auto& steps : steps_) steps.resize(static_cast<size_t>(width));
+}
+
+/// Paints the run from `left` to before `right`, whose points_ and normals are set.
+void Shader::paint_run(const Material& material, int left, int right) {
+  paint(material, noise_, &points_[left], right - left, &paints_[left]);
+  for (int x = left; x < right; ++x) {
+    const Paint& surface = paints_[x];
+    red_[x] = surface.albedo.x, green_[x] = surface.albedo.y, blue_[x] = surface.albedo.z;
+    glow_[x] = surface.glow;
+  }
+  std::fill(&gloss_[left], &gloss_[left] + (right - left), material.gloss);
 }
 
 void Shader::paint_face(int face, int left, int right) {
-  const Material& material = scene_.room.faces[face];
   const Vec3 eye = scene_.camera.position;
   const int axis = face / 2;
   const float toward = face & 1 ? -1.0f : 1.0f;  // normals point into the room
+  const float *u = (axis == 0 ? pz_ : px_).data(), *v = (axis == 1 ? pz_ : py_).data();
   for (int x = left; x < right; ++x) {
-    const Vec3 p{px_[x], py_[x], pz_[x]};
-    const float distance = std::abs(p.x - eye.x) + std::abs(p.z - eye.z);
-    const SurfacePoint at{axis == 0 ? p.z : p.x, axis == 1 ? p.z : p.y, p, distance * pixel_pitch_};
-    const Paint surface = paint(material, noise_, at);
-    nx_[x] = axis == 0 ? toward : 0;
-    ny_[x] = axis == 1 ? toward : 0;
-    nz_[x] = axis == 2 ? toward : 0;
-    red_[x] = surface.albedo.x, green_[x] = surface.albedo.y, blue_[x] = surface.albedo.z;
-    gloss_[x] = material.gloss;
-    glow_[x] = surface.glow;
+    const float distance = std::abs(px_[x] - eye.x) + std::abs(pz_[x] - eye.z);
+    points_[x] = {u[x], v[x], {px_[x], py_[x], pz_[x]}, distance * pixel_pitch_};
   }
+  for (auto* normal : {&nx_, &ny_, &nz_})
+    std::fill(&(*normal)[left], &(*normal)[left] + (right - left), 0.0f);
+  auto& facing = axis == 0 ? nx_ : axis == 1 ? ny_ : nz_;
+  std::fill(&facing[left], &facing[left] + (right - left), toward);
+  paint_run(scene_.room.faces[face], left, right);
 }
 
 void Shader::paint_object(const Object& object, int left, int right, const float* depth) {
@@ -74,28 +81,28 @@ void Shader::paint_object(const Object& object, int left, int right, const float
     const Vec3 p{dot(rows[0], offset), dot(rows[1], offset), dot(rows[2], offset)};
     const float ax = std::abs(p.x), ay = std::abs(p.y), az = std::abs(p.z);
     SurfacePoint at{p.x * half.x, p.y * half.y, p, depth[x] * pixel_pitch_};
-    Vec3 normal;  // in the unit shape
+    auto outward = [&](Vec3 unit) {
+      return normalized(rows[0] * unit.x + rows[1] * unit.y + rows[2] * unit.z);
+    };
+    Vec3 n;
     if (object.shape == Shape::kEllipsoid) {
-      normal = p;
+      n = outward(p);
     } else if (object.shape == Shape::kCylinder) {
-      normal = ay > 0.9999f ? Vec3{0, p.y, 0} : Vec3{p.x, 0, p.z};
+      n = outward(ay > 0.9999f ? Vec3{0, p.y, 0} : Vec3{p.x, 0, p.z});
     } else if (ax > ay && ax > az) {
-      normal = {p.x, 0, 0};
+      n = rows[0] * std::copysign(half.x, p.x);
       at.u = p.z * half.z;
     } else if (ay > az) {
-      normal = {0, p.y, 0};
+      n = rows[1] * std::copysign(half.y, p.y);
       at.v = p.z * half.z;
     } else {
-      normal = {0, 0, p.z};
+      n = rows[2] * std::copysign(half.z, p.z);
     }
     if (!lies) std::swap(at.u, at.v);
-    const Paint surface = paint(object.material, noise_, at);
-    const Vec3 n = normalized(rows[0] * normal.x + rows[1] * normal.y + rows[2] * normal.z);
+    points_[x] = at;
     nx_[x] = n.x, ny_[x] = n.y, nz_[x] = n.z;
-    red_[x] = surface.albedo.x, green_[x] = surface.albedo.y, blue_[x] = surface.albedo.z;
-    gloss_[x] = object.material.gloss;
-    glow_[x] = surface.glow;
   }
+  paint_run(object.material, left, right);
 }
 
 /// Share of the lamp's light that gets to each pixel: four neighbours of the shadow map, weighted.
@@ -103,23 +110,21 @@ void Shader::find_shadows() {
   constexpr float kScale = kShadowSize / (2 * kShadowTan), kMiddle = kShadowSize / 2 - 0.5f;
   constexpr float kLast = kShadowSize - 1.001f;
   const Vec3 light = scene_.light;
-  for (int x = 0; x < width_; ++x) {
-    const float below = greater(light.y - py_[x], 0.05f);
-    const float u = (px_[x] - light.x) / below * kScale + kMiddle;
-    const float v = kMiddle - (pz_[x] - light.z) / below * kScale;
-    if (!((u >= 0) & (u < kLast) & (v >= 0) & (v < kLast))) {
-      lit_[x] = 1;
-      continue;
-    }
-    const int column = static_cast<int>(u), row = static_cast<int>(v);
-    const float fu = u - static_cast<float>(column), fv = v - static_cast<float>(row);
-    const float* texel = shadow_map_ + row * kShadowSize + column;
-    const float limit = below - 0.03f;
-    auto open = [&](int i) { return texel[i] > limit ? 1.0f : 0.0f; };
-    const float top = open(0) * (1 - fu) + open(1) * fu;
-    const float bottom = open(kShadowSize) * (1 - fu) + open(kShadowSize + 1) * fu;
-    lit_[x] = top * (1 - fv) + bottom * fv;
-  }
+  for_lanes(0, width_, [&]<class T>(int x, T) {
+    const T zero{}, one = fill<T>(1);
+    const T below = greater(light.y - load<T>(&py_[x]), fill<T>(0.05f)), scale = kScale / below;
+    const T u = (load<T>(&px_[x]) - light.x) * scale + kMiddle;
+    const T v = kMiddle - (load<T>(&pz_[x]) - light.z) * scale;
+    const auto on_map = (u >= 0) & (u < kLast) & (v >= 0) & (v < kLast);
+    const T us = choose(on_map, u, zero), vs = choose(on_map, v, zero);
+    const auto column = truncate(us), row = truncate(vs);
+    const T fu = us - to_float(column), fv = vs - to_float(row), limit = below - 0.03f;
+    const auto texel = row * kShadowSize + column;
+    auto open = [&](int next) { return choose(gather(shadow_map_ + next, texel) > limit, one, zero); };
+    const T top = open(0) * (1 - fu) + open(1) * fu;
+    const T bottom = open(kShadowSize) * (1 - fu) + open(kShadowSize + 1) * fu;
+    store(&lit_[x], choose(on_map, top * (1 - fv) + bottom * fv, one));
+  });
 }
 
 /// Turns albedo into light: lamp (Lambert, Blinn-Phong), window, ambient light that is less in the room's
@@ -137,12 +142,16 @@ void Shader::light_row(Vec3 eye) {
     const T facing = greater((nx * lx + ny * ly + nz * lz) * near1, zero);
     const T lit = load<T>(&lit_[x]), lamp = kLampPower * lit * facing / (kLampReach2 + far2);
 
-    const T vx = eye.x - px, vy = eye.y - py, vz = eye.z - pz;
-    const T view1 = 1 / square_root(vx * vx + vy * vy + vz * vz);
-    const T hx = lx * near1 + vx * view1, hy = ly * near1 + vy * view1, hz = lz * near1 + vz * view1;
-    const T half_way = greater(nx * hx + ny * hy + nz * hz, zero);
-    const T h2 = half_way * half_way / (hx * hx + hy * hy + hz * hz + 1e-6f), h4 = h2 * h2, h8 = h4 * h4;
-    const T highlight = load<T>(&gloss_[x]) * lit * h8 * h8 * h8 * 0.8f;
+    const T gloss = load<T>(&gloss_[x]);
+    T highlight{};
+    if (any(gloss > 0)) {
+      const T vx = eye.x - px, vy = eye.y - py, vz = eye.z - pz;
+      const T view1 = 1 / square_root(vx * vx + vy * vy + vz * vz);
+      const T hx = lx * near1 + vx * view1, hy = ly * near1 + vy * view1, hz = lz * near1 + vz * view1;
+      const T half_way = greater(nx * hx + ny * hy + nz * hz, zero);
+      const T h2 = half_way * half_way / (hx * hx + hy * hy + hz * hz + 1e-6f), h4 = h2 * h2, h8 = h4 * h4;
+      highlight = gloss * lit * h8 * h8 * h8 * 0.8f;
+    }
 
     // A wall at distance d takes up to half of the light from its side: (d + r/2 (1 + facing)) / (d + r), one
     // each.
@@ -190,12 +199,19 @@ void Shader::shade_row(Vec3 start, Vec3 step, const float* depth, const int32_t*
   find_shadows();
   noise_.row(Blur::kNone, grain, y + (grain >> 10), width_, grain_.data());
   light_row(eye);
-  const float *red = red_.data(), *green = green_.data(), *blue = blue_.data();
+  int part = 0;
+  for (const auto* values : {&red_, &green_, &blue_}) {
+    int32_t* steps = steps_[part++].data();
+    for_lanes(0, width_, [&]<class T>(int x, T) {
+      const T value = load<T>(&(*values)[x]) + kGrain * load<T>(&grain_[x]);
+      store(steps + x, truncate(lesser(greater(value, T{}), fill<T>(255)) + 0.5f));
+    });
+  }
+  const int32_t *red = steps_[0].data(), *green = steps_[1].data(), *blue = steps_[2].data();
   for (int x = 0; x < width_; ++x) {
-    const float speck = kGrain * NoiseTiles::kUnit * static_cast<float>(grain_[x]);
-    color[3 * x] = to_byte(red[x] + speck);
-    color[3 * x + 1] = to_byte(green[x] + speck);
-    color[3 * x + 2] = to_byte(blue[x] + speck);
+    color[3 * x] = static_cast<uint8_t>(red[x]);
+    color[3 * x + 1] = static_cast<uint8_t>(green[x]);
+    color[3 * x + 2] = static_cast<uint8_t>(blue[x]);
   }
 }
 

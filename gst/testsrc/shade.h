@@ -7,6 +7,7 @@
 
 #include "gst/testsrc/noise.h"
 #include "gst/testsrc/scene.h"
+#include "gst/testsrc/texture.h"
 
 namespace rgbd {
 
@@ -26,6 +27,7 @@ class Shader {
                  uint8_t* color);
 
  private:
+  void paint_run(const Material& material, int left, int right);
   void paint_face(int face, int left, int right);
   void paint_object(const Object& object, int left, int right, const float* depth);
   void find_shadows();
@@ -38,8 +40,10 @@ class Shader {
   float pixel_pitch_;
   // One value per pixel of the row: place, normal, albedo, highlight, own light, share of the lamp that
   // arrives.
-  std::vector<float> px_, py_, pz_, nx_, ny_, nz_, red_, green_, blue_, gloss_, glow_, lit_;
-  std::vector<int8_t> grain_;
+  std::vector<float> px_, py_, pz_, nx_, ny_, nz_, red_, green_, blue_, gloss_, glow_, lit_, grain_;
+  std::vector<SurfacePoint> points_;
+  std::vector<Paint> paints_;
+  std::vector<int32_t> steps_[3];  // red, green, blue, 0..255
 };
 
 }  // namespace rgbd

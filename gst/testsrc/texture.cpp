@@ -33,11 +33,12 @@ float fraction(float x) {
   return x - std::floor(x);
 }
 
-Vec3 plaster(const Material& m, const NoiseTiles& noise, const SurfacePoint& at) {
+inline Vec3 plaster(const Material& m, const NoiseTiles& noise, const SurfacePoint& at) {
   const float grain = 0.022f * cloud(noise, Blur::kMedium, at.u, at.v, 160, 160) +
                       0.025f * cloud(noise, Blur::kHuge, at.u, at.v, 60, 60);
   const Vec3 wall = m.color * (1 + grain);
   constexpr float kSkirting = 0.1f;
+  if (at.v > kSkirting + at.pixel) return wall;
   const Vec3 board = m.second * (1 - 0.45f * line(at.v - kSkirting + 0.008f, 0.004f, at.pixel));
   return mix(wall, board, inside(kSkirting - at.v, at.pixel));
 }
@@ -118,32 +119,44 @@ Vec3 painting(const Material& m, const SurfacePoint& at) {
 
 }  // namespace
 
-Paint paint(const Material& m, const NoiseTiles& noise, const SurfacePoint& at) {
+void paint(const Material& material, const NoiseTiles& noise, const SurfacePoint* points, int count,
+           Paint* out) {
+  const Material m = material;  // a copy, so that writing to `out` cannot change it
+  auto each = [&](auto look) {
+    for (int i = 0; i < count; ++i) out[i] = look(points[i]);
+  };
   switch (m.texture) {
     case Texture::kPlaster:
-      return {plaster(m, noise, at), m.emission};
+      return each([&](const SurfacePoint& at) { return Paint{plaster(m, noise, at), m.emission}; });
     case Texture::kWindow:
-      return window(m, noise, at);
+      return each([&](const SurfacePoint& at) { return window(m, noise, at); });
     case Texture::kPlanks:
-      return {floor_with_rug(m, noise, at), m.emission};
+      return each([&](const SurfacePoint& at) { return Paint{floor_with_rug(m, noise, at), m.emission}; });
     case Texture::kWood:
-      return {wood(m, noise, at), m.emission};
+      return each([&](const SurfacePoint& at) { return Paint{wood(m, noise, at), m.emission}; });
     case Texture::kFabric:
-      return {fabric(m, noise, at), m.emission};
-    case Texture::kStripes: {
-      const float band = fraction(at.local.y * 2.5f);
-      return {mix(m.color, m.second, inside(0.25f - std::abs(band - 0.5f), 0.08f)), m.emission};
-    }
+      return each([&](const SurfacePoint& at) { return Paint{fabric(m, noise, at), m.emission}; });
+    case Texture::kStripes:
+      return each([&](const SurfacePoint& at) {
+        const float band = fraction(at.local.y * 2.5f);
+        return Paint{mix(m.color, m.second, inside(0.25f - std::abs(band - 0.5f), 0.08f)), m.emission};
+      });
     case Texture::kOctants:
-      return {(at.local.x > 0) ^ (at.local.y > 0) ^ (at.local.z > 0) ? m.color : m.second, m.emission};
+      return each([&](const SurfacePoint& at) {
+        const bool odd = (at.local.x > 0) ^ (at.local.y > 0) ^ (at.local.z > 0);
+        return Paint{odd ? m.color : m.second, m.emission};
+      });
     case Texture::kPainting:
-      return {painting(m, at), m.emission};
-    case Texture::kBook: {
-      const float y = std::abs(at.local.y);
-      return {(y > 0.66f) & (y < 0.76f) ? m.second : m.color, m.emission};
-    }
-    default:
-      return {m.color * (1 + 0.03f * cloud(noise, Blur::kMedium, at.u, at.v, 200, 200)), m.emission};
+      return each([&](const SurfacePoint& at) { return Paint{painting(m, at), m.emission}; });
+    case Texture::kBook:
+      return each([&](const SurfacePoint& at) {
+        const float y = std::abs(at.local.y);
+        return Paint{(y > 0.66f) & (y < 0.76f) ? m.second : m.color, m.emission};
+      });
+    case Texture::kPlain:
+      return each([&](const SurfacePoint& at) {
+        return Paint{m.color * (1 + 0.03f * cloud(noise, Blur::kMedium, at.u, at.v, 200, 200)), m.emission};
+      });
   }
 }
 

@@ -19,6 +19,8 @@ struct SurfacePoint {
   float pixel;  // metres that one pixel covers: what is finer is faded out, not left to flicker
 };
 
-Paint paint(const Material& material, const NoiseTiles& noise, const SurfacePoint& at);
+/// What `count` points of one material look like.
+void paint(const Material& material, const NoiseTiles& noise, const SurfacePoint* points, int count,
+           Paint* out);
 
 }  // namespace rgbd
