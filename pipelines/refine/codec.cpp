@@ -16,7 +16,7 @@ OwnedSample run_once(const std::string& elements, OwnedBuffer buffer, const GstC
   const std::string description =
       "appsrc name=in format=time ! " + elements + " ! appsink name=out sync=false";
   GError* raw_error = nullptr;
-  OwnedElement pipeline(gst_parse_launch(description.c_str(), &raw_error));
+  OwnedPipeline pipeline(gst_parse_launch(description.c_str(), &raw_error));
   if (raw_error) {
     OwnedError error(raw_error);
     throw Failure(std::string("GStreamer is not complete: ") + error->message);
@@ -36,9 +36,15 @@ OwnedSample run_once(const std::string& elements, OwnedBuffer buffer, const GstC
                                  static_cast<GstMessageType>(GST_MESSAGE_ERROR | GST_MESSAGE_ASYNC_DONE)));
   const bool failed = GST_MESSAGE_TYPE(message.get()) == GST_MESSAGE_ERROR;
   OwnedSample sample(failed ? nullptr : gst_app_sink_pull_sample(GST_APP_SINK(sink.get())));
-  gst_element_set_state(pipeline.get(), GST_STATE_NULL);
   if (!sample) throw Failure(failed ? text_of(message.get()) : "no picture came out");
   return sample;
+}
+
+/// pngdec (seen in 1.22) shifts the channels of deep colour by one. The default transform of jpegdec is the
+/// fast one, which is off by a step or two.
+const char* decoder_of(const ImageFile& file) {
+  if (file.format == ImageFormat::kJpeg) return "jpegdec idct-method=islow";
+  return file.deep_color ? "gdkpixbufdec" : "pngdec";
 }
 
 OwnedSample decode(const char* what, const ImageFile& file, const std::string& convert) {
@@ -46,8 +52,7 @@ OwnedSample decode(const char* what, const ImageFile& file, const std::string& c
   OwnedCaps caps(gst_caps_new_empty_simple(png ? "image/png" : "image/jpeg"));
   OwnedBuffer buffer(gst_buffer_new_memdup(file.bytes.data(), file.bytes.size()));
   try {
-    // The default transform of jpegdec is the fast one, which is off by a step or two.
-    return run_once((png ? "pngdec" : "jpegdec idct-method=islow") + convert, std::move(buffer), caps.get());
+    return run_once(decoder_of(file) + convert, std::move(buffer), caps.get());
   } catch (const Failure& failure) {
     throw Failure(std::string(what) + " '" + file.path + "' cannot be decoded, it is damaged (" +
                   failure.what() + ")");

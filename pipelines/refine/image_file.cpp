@@ -103,7 +103,8 @@ std::string described(const char* what, const std::string& path) {
 }
 
 ImageFile read_image(const char* what, const std::string& path) {
-  ImageFile file{path, {}, ImageFormat::kPng};
+  ImageFile file;
+  file.path = path;
   gchar* data = nullptr;
   gsize size = 0;
   GError* raw_error = nullptr;
@@ -121,6 +122,7 @@ ImageFile read_image(const char* what, const std::string& path) {
     const auto header = png_header(bytes);
     if (!header || header->width == 0 || header->height == 0)
       throw Failure(described(what, path) + " is a damaged PNG file: its header is wrong");
+    file.deep_color = header->bits == 16 && header->color_type != kPngGray;
   } else if (bytes.starts_with(kJpegStart)) {
     file.format = ImageFormat::kJpeg;
     if (!jpeg_has_its_end(bytes)) throw Failure(described(what, path) + " is a JPEG file cut short");
@@ -154,7 +156,8 @@ ImageFile read_depth_file(const std::string& path) {
 void write_file(const std::string& path, const std::string& bytes) {
   namespace fs = std::filesystem;
   std::error_code problem;
-  const fs::path target = fs::weakly_canonical(path, problem);  // through links: they stay
+  // Absolute, so that there is a folder; through links, so that they stay.
+  const fs::path target = fs::weakly_canonical(fs::absolute(path), problem);
   if (problem) throw Failure("'" + path + "' cannot be written: " + problem.message());
   fs::create_directories(target.parent_path(), problem);
   if (problem)

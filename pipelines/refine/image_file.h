@@ -13,6 +13,7 @@ struct ImageFile {
   std::string path;
   std::string bytes;
   ImageFormat format = ImageFormat::kPng;
+  bool deep_color = false;  // a PNG with more than one channel, of 16 bits each
 };
 
 /// A whole PNG or JPEG file. Throws Failure with the path and the reason.

@@ -15,7 +15,9 @@
 namespace rgbd {
 namespace {
 
-constexpr int kSmallestInputSize = 14;  // one patch of the network
+constexpr int kSmallestInputSize = 14;    // one patch of the network
+constexpr int kLargestInputSize = 16384;  // what the element's property takes
+constexpr double kLargestStep = 1000;     // metres, likewise
 
 /// What GOption writes into; strings are its own copies.
 struct Parsed {
@@ -155,12 +157,17 @@ RefineOptions parse_options(int argc, char** argv) {
   if (parsed.input_size != 0 && parsed.input_size < kSmallestInputSize)
     refuse("--input-size " + std::to_string(parsed.input_size) + " is too small: " +
            std::to_string(kSmallestInputSize) + " pixels are the least, 0 is the model's own size");
+  if (parsed.input_size > kLargestInputSize)
+    refuse("--input-size " + std::to_string(parsed.input_size) +
+           " is too large: " + std::to_string(kLargestInputSize) + " pixels are the most");
   options.input_size = static_cast<unsigned>(parsed.input_size);
   options.steps_per_metre = parsed.depth_scale;
   options.max_depth_m = parsed.max_depth;
   options.image_min_m = parsed.image_min;
   options.image_max_m = parsed.image_max;
   require_positive("--depth-scale", options.steps_per_metre);
+  if (1 / options.steps_per_metre > kLargestStep)
+    refuse("--depth-scale must be at least 0.001 steps per metre");
   require_positive("--max-depth", options.max_depth_m);
   if (!std::isfinite(options.image_min_m) || !std::isfinite(options.image_max_m) ||
       options.image_max_m <= options.image_min_m)

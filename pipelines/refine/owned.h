@@ -21,6 +21,14 @@ struct GiveBack {
   void operator()(GstStructure* structure) const { gst_structure_free(structure); }
 };
 
+/// A pipeline is stopped before it goes: GStreamer demands it, and its threads may still be at work.
+struct StopAndGiveBack {
+  void operator()(GstElement* pipeline) const {
+    gst_element_set_state(pipeline, GST_STATE_NULL);
+    gst_object_unref(pipeline);
+  }
+};
+
 template <typename T>
 using Owned = std::unique_ptr<T, GiveBack>;
 
@@ -29,6 +37,7 @@ using OwnedCaps = Owned<GstCaps>;
 using OwnedElement = Owned<GstElement>;
 using OwnedError = Owned<GError>;
 using OwnedMessage = Owned<GstMessage>;
+using OwnedPipeline = std::unique_ptr<GstElement, StopAndGiveBack>;
 using OwnedSample = Owned<GstSample>;
 
 }  // namespace rgbd

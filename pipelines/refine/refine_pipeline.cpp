@@ -4,6 +4,7 @@
 #include <gst/app/gstappsink.h>
 #include <gst/app/gstappsrc.h>
 
+#include <algorithm>
 #include <clocale>
 #include <cstdio>
 #include <filesystem>
@@ -43,6 +44,12 @@ double number_field(const GstStructure* structure, const char* field) {
   return number;
 }
 
+uint64_t count_field(const GstStructure* structure, const char* field) {
+  guint64 count = 0;
+  gst_structure_get_uint64(structure, field, &count);
+  return count;
+}
+
 Owned<GstStructure> stats_of(GstElement* refine) {
   GstStructure* stats = nullptr;
   g_object_get(refine, "stats", &stats, nullptr);
@@ -68,6 +75,12 @@ void load_plugins() {
     OwnedError error(raw_error);
     throw Failure(std::string("the plugin cannot be loaded: ") + error->message);
   }
+}
+
+void require_encoder(const std::string& wanted, const ModelFacts& model) {
+  if (wanted == "auto" || wanted == model.encoder) return;
+  throw Failure("--encoder " + wanted + " was asked for but '" + model.model + "' " +
+                (model.encoder.empty() ? "has none of the published encoders" : "has " + model.encoder));
 }
 
 RefinePipeline::RefinePipeline(const RefineOptions& options)
@@ -101,14 +114,7 @@ RefinePipeline::RefinePipeline(const RefineOptions& options)
     const OwnedMessage message(gst_bus_pop_filtered(bus_.get(), GST_MESSAGE_ERROR));
     throw Failure(message ? text_of(message.get()) : "the pipeline does not start");
   }
-  const std::string encoder = facts().encoder;
-  if (options.encoder != "auto" && options.encoder != encoder)
-    throw Failure("--encoder " + options.encoder + " was asked for but '" + facts().model + "' " +
-                  (encoder.empty() ? "has none of the published encoders" : "has " + encoder));
-}
-
-RefinePipeline::~RefinePipeline() {
-  gst_element_set_state(pipeline_.get(), GST_STATE_NULL);
+  require_encoder(options.encoder, facts());
 }
 
 ModelFacts RefinePipeline::facts() const {
@@ -132,6 +138,9 @@ OwnedSample RefinePipeline::wait_for_frame() {
     const OwnedMessage message(gst_bus_timed_pop_filtered(bus_.get(), GST_CLOCK_TIME_NONE, kAwaited));
     switch (GST_MESSAGE_TYPE(message.get())) {
       case GST_MESSAGE_WARNING:
+        // The element passes over a pair that it cannot use; then no frame comes.
+        if (count_field(stats_of(refine_.get()).get(), "dropped-bad") > 0)
+          throw Failure(text_of(message.get()));
         std::fprintf(stderr, "Warning: %s\n", text_of(message.get()).c_str());
         break;
       case GST_MESSAGE_ERROR:
@@ -147,6 +156,9 @@ RefinedFrame RefinePipeline::refine(const ColorFrame& color, const DepthFrame& d
   push(depth_.get(), buffer_of(depth, false), video_caps("GRAY16_LE", depth.width, depth.height));
   ++frames_;
   RefinedFrame refined{depth_frame_of(wait_for_frame().get())};
+  // No depth came out: the network did not run, and what the element tells is of an earlier pair.
+  const std::vector<uint16_t>& steps = refined.depth.steps;
+  if (std::all_of(steps.begin(), steps.end(), [](uint16_t step) { return step == 0; })) return refined;
   const auto stats = stats_of(refine_.get());
   refined.min_inverse_depth = number_field(stats.get(), "min-inverse-depth");
   refined.max_inverse_depth = number_field(stats.get(), "max-inverse-depth");

@@ -30,12 +30,13 @@ struct RefinedFrame {
 /// gst_init, and the plugin beside this program (in its build tree or its installation) before any other.
 void load_plugins();
 
+/// Throws Failure unless the model has the encoder that was asked for; "auto" takes any.
+void require_encoder(const std::string& wanted, const ModelFacts& model);
+
 class RefinePipeline {
  public:
   /// Loads the model. Warnings of the element go to stderr, now and later. Throws Failure.
   explicit RefinePipeline(const RefineOptions& options);
-  ~RefinePipeline();
-  RefinePipeline(const RefinePipeline&) = delete;
 
   ModelFacts facts() const;
   /// Blocks until the pair is refined. Throws Failure; the pipeline is of no use after that.
@@ -45,7 +46,8 @@ class RefinePipeline {
   void push(GstElement* source, OwnedBuffer buffer, OwnedCaps caps);
   OwnedSample wait_for_frame();
 
-  OwnedElement pipeline_, refine_, rgb_, depth_, sink_;
+  OwnedPipeline pipeline_;
+  OwnedElement refine_, rgb_, depth_, sink_;
   Owned<GstBus> bus_;
   uint64_t frames_ = 0;
 };

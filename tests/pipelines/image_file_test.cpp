@@ -71,6 +71,23 @@ TEST(ImageFile, OtherColourFormatsBecomeRgb) {
   EXPECT_NEAR(color.rgb[2], 0, 3);
 }
 
+TEST(ImageFile, SixteenBitColourIsRead) {
+  // 2x2 pixels, RGB, 16 bits: ffff 0000 8080, 1234 ffff 0000 / 0000 0100 fe00, abcd 00ff 7f7f.
+  constexpr unsigned char kPng[] = {
+      0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44,
+      0x52, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x02, 0x10, 0x02, 0x00, 0x00, 0x00, 0xad,
+      0x44, 0x46, 0x30, 0x00, 0x00, 0x00, 0x1f, 0x49, 0x44, 0x41, 0x54, 0x78, 0x9c, 0x63, 0xf8,
+      0xff, 0x9f, 0x81, 0xa1, 0xa1, 0x41, 0xc8, 0x04, 0x44, 0x03, 0x01, 0x23, 0xc3, 0x3f, 0x86,
+      0xd5, 0x67, 0x19, 0xfe, 0xd7, 0xd7, 0x03, 0x00, 0x7f, 0xbd, 0x09, 0xb7, 0xc3, 0xe9, 0xd3,
+      0x3a, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82};
+  const TempFolder folder;
+  folder.write("deep.png", std::string(std::begin(kPng), std::end(kPng)));
+  const ColorFrame color = decode_color(read_color_file(folder.file("deep.png")));
+  const std::vector<uint8_t> want = {0xff, 0, 0x80, 0x12, 0xff, 0, 0, 0x01, 0xfe, 0xab, 0, 0x7f};
+  ASSERT_EQ(color.rgb.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(color.rgb[i], want[i], 1) << i;
+}
+
 TEST(ImageFile, DepthMustBeSixteenBitGray) {
   const TempFolder folder;
   const std::string path = folder.file("x.png");
@@ -147,6 +164,15 @@ TEST(WriteFile, MakesFoldersAndReplaces) {
   write_file(path, "two");
   EXPECT_EQ(read_bytes(path), "two");
   EXPECT_EQ(folder.entries(), 3);  // two folders and the file: nothing temporary stays
+}
+
+TEST(WriteFile, TakesABareFileName) {
+  const TempFolder folder;
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.file(""));
+  write_file("bare", "one");
+  std::filesystem::current_path(before);
+  EXPECT_EQ(read_bytes(folder.file("bare")), "one");
 }
 
 TEST(WriteFile, SaysWhyItCannot) {

@@ -104,6 +104,8 @@ TEST(Options, EachMistakeHasASentence) {
             "--input-size 13 is too small: 14 pixels are the least, 0 is the model's own size");
   EXPECT_EQ(with({"--input-size", "-1"}),
             "--input-size -1 is too small: 14 pixels are the least, 0 is the model's own size");
+  EXPECT_EQ(with({"--input-size", "16385"}), "--input-size 16385 is too large: 16384 pixels are the most");
+  EXPECT_EQ(with({"--depth-scale", "0.0009"}), "--depth-scale must be at least 0.001 steps per metre");
   EXPECT_EQ(with({"--depth-scale", "0"}), "--depth-scale must be a number above 0");
   EXPECT_EQ(with({"--depth-scale", "nan"}), "--depth-scale must be a number above 0");
   EXPECT_EQ(with({"--max-depth", "-1"}), "--max-depth must be a number above 0");
