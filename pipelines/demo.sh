@@ -52,7 +52,7 @@ leaves() { pictures="$pictures
   $PWD/out/$1    $2"; }
 
 # Three pictures of 640x480 in a row, whatever the sizes of the inputs.
-row='compositor name=c \
+row='compositor name=c background=black \
       sink_0::width=640 sink_0::height=480 sink_0::sizing-policy=keep-aspect-ratio \
       sink_1::width=640 sink_1::height=480 sink_1::sizing-policy=keep-aspect-ratio sink_1::xpos=640 \
       sink_2::width=640 sink_2::height=480 sink_2::sizing-policy=keep-aspect-ratio sink_2::xpos=1280 \
