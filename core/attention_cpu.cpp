@@ -148,9 +148,13 @@ __attribute__((target("avx2,fma"))) void tile(const float* q, int64_t stride, in
 }  // namespace
 
 bool attention_cpu_supports(int64_t head_dim) {
-  static const bool cpu =
-      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && !__builtin_cpu_supports("avx512f");
+  static const bool cpu = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   return cpu && head_dim == kDim;
+}
+
+bool attention_cpu_preferred() {
+  static const bool preferred = !__builtin_cpu_supports("avx512f") || __builtin_cpu_is("amd");
+  return preferred;
 }
 
 at::Tensor attention_cpu(const at::Tensor& qkv, int64_t heads) {
@@ -185,6 +189,9 @@ at::Tensor attention_cpu(const at::Tensor& qkv, int64_t heads) {
 #else
 
 bool attention_cpu_supports(int64_t) {
+  return false;
+}
+bool attention_cpu_preferred() {
   return false;
 }
 at::Tensor attention_cpu(const at::Tensor& qkv, int64_t) {

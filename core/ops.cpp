@@ -111,7 +111,8 @@ at::Tensor Conv::operator()(const at::Tensor& x) const {
 
 at::Tensor attention(const at::Tensor& qkv, int64_t heads, const Backend& backend) {
   const auto batch = qkv.size(0), tokens = qkv.size(1), channels = qkv.size(2) / 3;
-  if (backend.cpu_forms && attention_cpu_supports(channels / heads)) return attention_cpu(qkv, heads);
+  if (backend.cpu_forms && attention_cpu_preferred() && attention_cpu_supports(channels / heads))
+    return attention_cpu(qkv, heads);
   auto parts = qkv.view({batch, tokens, 3, heads, channels / heads}).permute({2, 0, 3, 1, 4});
   auto q = parts[0], k = parts[1], v = parts[2];
   // torch's MPS attention is silently wrong on strided q, k, v (pytorch#163597, #181133).

@@ -79,11 +79,11 @@ TEST_P(Attention, FormsAgreeWithDouble) {
   const int64_t tokens = GetParam(), heads = 3;
   const auto qkv = random({2, tokens, 3 * heads * 64}) * 2.0;
   const auto expected = plain_attention(qkv.to(at::kDouble), heads);
-  // Scores reach 25 here; the plain form itself is off by 1.1e-5 where torch multiplies with AVX-512.
-  EXPECT_LT(worst(plain_attention(qkv, heads), expected), 2e-5);
-  EXPECT_LT(worst(attention(qkv, heads, backend(true)), expected), 2e-5);
-  EXPECT_LT(worst(attention(qkv, heads, backend(true, true)), expected), 2e-5);
-  if (attention_cpu_supports(64)) EXPECT_LT(worst(attention_cpu(qkv, heads), expected), 2e-5);
+  // Scores reach 25 and values 8: rounding scores alone moves the result by 2e-5, in the plain form too.
+  EXPECT_LT(worst(plain_attention(qkv, heads), expected), 5e-5);
+  EXPECT_LT(worst(attention(qkv, heads, backend(true)), expected), 5e-5);
+  EXPECT_LT(worst(attention(qkv, heads, backend(true, true)), expected), 5e-5);
+  if (attention_cpu_supports(64)) EXPECT_LT(worst(attention_cpu(qkv, heads), expected), 5e-5);
 }
 INSTANTIATE_TEST_SUITE_P(Tokens, Attention,
                          testing::Values(1, 3, 4, 23, 24, 25, 108, 191, 192, 193, 385, 500));
