@@ -63,7 +63,8 @@ GstCaps* fixate(GstCaps* caps, int width, int height, int fps_n, int fps_d) {
 GstCaps* choose_format(const GstStructure* offers, FrameFormat& format) {
   format = {};
   GstCaps* shared = common(offers, true);
-  if (gst_caps_is_empty(shared)) {  // no size for all: each its own, at one framerate
+  const bool one_size = !gst_caps_is_empty(shared);
+  if (!one_size) {  // no size for all: each its own, at one framerate
     gst_caps_unref(shared);
     shared = common(offers, false);
   }
@@ -75,8 +76,10 @@ GstCaps* choose_format(const GstStructure* offers, FrameFormat& format) {
   if (!gst_caps_is_any(shared)) {
     shared = gst_caps_make_writable(gst_caps_truncate(shared));
     GstStructure* structure = gst_caps_get_structure(shared, 0);
-    gst_structure_fixate_field_nearest_int(structure, "width", width);
-    gst_structure_fixate_field_nearest_int(structure, "height", height);
+    if (one_size) {
+      gst_structure_fixate_field_nearest_int(structure, "width", width);
+      gst_structure_fixate_field_nearest_int(structure, "height", height);
+    }
     gst_structure_fixate_field_nearest_fraction(structure, "framerate", kDefaultFps, 1);
     gst_structure_get_int(structure, "width", &width);
     gst_structure_get_int(structure, "height", &height);
