@@ -4,6 +4,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/matmul.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/minimum.h>
@@ -15,16 +16,11 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/light/choice_cpu.h"
 #include "core/light/fill.h"
 
 namespace rgbd::light {
 namespace {
-
-int64_t reach(const std::vector<Offset>& offsets) {
-  int64_t most = 0;
-  for (const auto& [dy, dx] : offsets) most = std::max({most, std::abs(dy), std::abs(dx)});
-  return most;
-}
 
 /// padded[..., margin + y + dy, margin + x + dx] for every pixel of a map [height, width].
 at::Tensor shifted(const at::Tensor& padded, int64_t margin, const Offset& offset, int64_t height,
@@ -32,27 +28,29 @@ at::Tensor shifted(const at::Tensor& padded, int64_t margin, const Offset& offse
   return padded.narrow(2, margin + offset.dy, height).narrow(3, margin + offset.dx, width);
 }
 
+/// Coarse depths at full resolution, reaching `border` quarter-resolution pixels beyond the frame.
+at::Tensor large(const Evidence& e, const Settings& s, int64_t border) {
+  const auto small = corrected(e.fill4, e.coarse, s.correction);
+  return enlarged(at::replication_pad2d(small, {border, border, border, border}), 4);
+}
+
 struct Candidates {
   at::Tensor values, weights;  // [B, candidates, H, W]
 };
 
-Candidates candidates(const Evidence& e, const Settings& s) {
-  const auto height = e.q.size(2), width = e.q.size(3), chosen_from = s.candidates();
-  const auto head = at::pixel_shuffle(e.head, 2).to(at::kFloat);
+Candidates candidates(const Evidence& e, const at::Tensor& head, const Settings& s) {
+  const auto height = e.q.size(2), width = e.q.size(3), count = s.candidates();
   std::vector<at::Tensor> values;
-  const auto margin = reach(s.raw);
+  const auto margin = reach(s.raw), border = (reach(s.coarse) + 3) / 4;
   const auto raw = at::constant_pad_nd(e.q, {margin, margin, margin, margin});
   for (const auto& offset : s.raw) values.push_back(shifted(raw, margin, offset, height, width));
-  // A margin in quarter-resolution pixels, so that the enlarged map reaches beyond the frame.
-  const auto border = (reach(s.coarse) + 3) / 4;
-  const auto small = corrected(e.fill4, e.coarse, s.correction);
-  const auto large = enlarged(at::replication_pad2d(small, {border, border, border, border}), 4);
-  for (const auto& offset : s.coarse) values.push_back(shifted(large, 4 * border, offset, height, width));
-  values.push_back(corrected(e.fill, head.slice(1, chosen_from), s.correction));
+  const auto coarse = large(e, s, border);
+  for (const auto& offset : s.coarse) values.push_back(shifted(coarse, 4 * border, offset, height, width));
+  values.push_back(corrected(e.fill, head.slice(1, count), s.correction));
 
   Candidates out;
   out.values = at::cat(values, 1);
-  out.weights = at::softmax(at::where(out.values > 0, head.slice(1, 0, chosen_from), -1e4), 1);
+  out.weights = at::softmax(at::where(out.values > 0, head.slice(1, 0, count), kNever), 1);
   return out;
 }
 
@@ -82,8 +80,42 @@ at::Tensor corrected(const at::Tensor& fill, const at::Tensor& s, double limit) 
   return fill * (limit * (s.to(at::kFloat) / limit).tanh()).exp();
 }
 
-at::Tensor choose(const Evidence& evidence, const Settings& settings) {
-  return limited(mode(candidates(evidence, settings), settings.mode_tolerance), evidence, settings);
+int64_t reach(const std::vector<Offset>& offsets) {
+  int64_t most = 0;
+  for (const auto& [dy, dx] : offsets) most = std::max({most, std::abs(dy), std::abs(dx)});
+  return most;
+}
+
+Choice::Choice(const Weights& weights, const Backend& backend)
+    : settings_(weights.settings()),
+      head_(weights.get("head.weight"), weights.get("head.bias"), 1, 0, backend),
+      fused_(backend.cpu_forms) {}
+
+at::Tensor Choice::plain(const Evidence& e) const {
+  const auto head = at::pixel_shuffle(head_(e.last), 2).to(at::kFloat);
+  return limited(mode(candidates(e, head, settings_), settings_.mode_tolerance), e, settings_);
+}
+
+at::Tensor Choice::fused(const Evidence& e) const {
+  const auto batch = e.last.size(0), channels = e.last.size(1), height = e.last.size(2),
+             width = e.last.size(3);
+  FusedChoice in;
+  // A product puts the logits in planes, whichever way the features lie.
+  const auto pixels = e.last.permute({0, 2, 3, 1}).reshape({batch, height * width, channels});
+  in.head = at::matmul(head_.weight.view({-1, channels}), pixels.transpose(1, 2)).contiguous();
+  in.bias = head_.bias;
+  in.margin = fused_margin(settings_);
+  in.raw = at::constant_pad_nd(e.q, {in.margin, in.margin, in.margin, in.margin});
+  in.border = 4 * ((reach(settings_.coarse) + 3) / 4);
+  in.coarse = large(e, settings_, in.border / 4).contiguous();
+  in.fill = e.fill.contiguous();
+  in.low = e.low.contiguous();
+  in.high = e.high.contiguous();
+  return choose_cpu(in, settings_);
+}
+
+at::Tensor Choice::operator()(const Evidence& evidence) const {
+  return fused_ ? fused(evidence) : plain(evidence);
 }
 
 }  // namespace rgbd::light

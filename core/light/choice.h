@@ -6,7 +6,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "core/light/settings.h"
+#include "core/light/weights.h"
+#include "core/ops.h"
 
 namespace rgbd::light {
 
@@ -16,15 +17,31 @@ struct Evidence {
   at::Tensor fill;       // [B, 1, H, W]
   at::Tensor fill4;      // [B, 1, H/4, W/4]
   at::Tensor coarse;     // [B, 1, H/4, W/4] log correction of fill4, any float type
-  at::Tensor head;       // [B, 4 (candidates + 1), H/2, W/2], any float type: four pixels' logits and the log
-                         // correction of the fill, as pixel_shuffle takes them
+  at::Tensor last;       // [B, C, H/2, W/2] the U-Net's features, any float type
   at::Tensor low, high;  // [B, 1, 1, 1] limits of filled pixels
 };
 
-/// [B, 1, H, W], > 0 if anything was measured. Plain ATen operations.
-at::Tensor choose(const Evidence& evidence, const Settings& settings);
+class Choice {
+ public:
+  Choice(const Weights& weights, const Backend& backend);
+
+  /// [B, 1, H, W], > 0 if anything was measured.
+  at::Tensor operator()(const Evidence& evidence) const;
+
+ private:
+  at::Tensor plain(const Evidence& evidence) const;
+  at::Tensor fused(const Evidence& evidence) const;
+
+  Settings settings_;
+  Conv head_;  // to the logits of four pixels and their log correction of the fill, as pixel_shuffle takes
+               // them
+  bool fused_;
+};
 
 /// fill * e^(s held softly within ±limit).
 at::Tensor corrected(const at::Tensor& fill, const at::Tensor& s, double limit);
+
+/// The farthest of some offsets in any direction, pixels.
+int64_t reach(const std::vector<Offset>& offsets);
 
 }  // namespace rgbd::light

@@ -4,27 +4,9 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/div.h>
-#include <ATen/ops/stack.h>
 #include <ATen/ops/upsample_bilinear2d.h>
-#include <ATen/ops/where.h>
-
-#include <limits>
 
 namespace rgbd::light {
-
-Range measured_range(const at::Tensor& depth) {
-  const auto flat = depth.flatten(1), measured = flat > 0;
-  const auto n = measured.sum(1);
-  const auto sorted = std::get<0>(at::where(measured, flat, std::numeric_limits<double>::infinity()).sort(1));
-  const auto last = (n - 1).clamp_min(0);
-  // floor(share * last) in whole numbers: MPS has no float64.
-  auto at_percent = [&](int64_t percent) {
-    const auto index = at::div(last * percent, 100, "floor").unsqueeze(1);
-    return at::where(n > 0, sorted.gather(1, index).squeeze(1), 0.0);
-  };
-  return {n, at_percent(1), at_percent(50), at_percent(99)};
-}
 
 at::Tensor enlarged(const at::Tensor& x, int64_t factor) {
   return at::upsample_bilinear2d(x, {factor * x.size(2), factor * x.size(3)}, /*align_corners=*/false);

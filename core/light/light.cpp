@@ -7,8 +7,8 @@
 
 #include <cmath>
 
-#include "core/light/choice.h"
 #include "core/light/fill.h"
+#include "core/light/range.h"
 
 namespace rgbd {
 namespace light {
@@ -17,7 +17,8 @@ Light::Light(const Weights& weights, const NetworkOptions& options)
     : settings_(weights.settings()),
       parameters_(weights.parameters()),
       backend_(options),
-      unet_(weights, backend_) {}
+      unet_(weights, backend_),
+      choice_(weights, backend_) {}
 
 at::Tensor Light::forward(const at::Tensor& x) {
   if (x.dim() != 4 || x.size(1) != 4 || x.numel() == 0)
@@ -25,7 +26,7 @@ at::Tensor Light::forward(const at::Tensor& x) {
   const auto& s = settings_;
   const auto height = x.size(2), width = x.size(3);
   const auto measured = x.slice(1, 3);
-  const auto range = measured_range(measured);
+  const auto range = backend_.cpu_forms ? measured_range_cpu(measured) : measured_range(measured);
   auto per_frame = [](const at::Tensor& values) { return values.view({-1, 1, 1, 1}); };
   const auto median = per_frame(at::where(range.median > 0, range.median, 1.0));
 
@@ -44,9 +45,9 @@ at::Tensor Light::forward(const at::Tensor& x) {
   evidence.fill = fills[0];
   evidence.fill4 = fills[2];
   evidence.coarse = answer.coarse;
-  evidence.head = answer.head;
+  evidence.last = answer.last;
 
-  const auto y = (choose(evidence, s) * median).squeeze(1).slice(1, 0, height).slice(2, 0, width);
+  const auto y = (choice_(evidence) * median).squeeze(1).slice(1, 0, height).slice(2, 0, width);
   // n < share * pixels, in whole numbers.
   const auto enough =
       static_cast<int64_t>(std::ceil(s.min_valid * static_cast<double>(height) * static_cast<double>(width)));

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "core/light/choice.h"
 #include "core/light/settings.h"
 #include "core/light/unet.h"
 #include "core/light/weights.h"
@@ -28,6 +29,7 @@ class Light final : public Network {
   uint64_t parameters_;
   Backend backend_;
   Unet unet_;
+  Choice choice_;
 };
 
 }  // namespace rgbd::light

@@ -83,7 +83,7 @@ class Reader {
   std::vector<Offset> offsets(const std::string& key) const {
     constexpr int64_t kFarthest = 64;
     std::vector<Offset> out;
-    for (const auto& pair : list(key, ';', 1, 64)) {
+    for (const auto& pair : list(key, ';', 1, kMostOffsets)) {
       const auto parts = split(pair, ',');
       if (parts.size() != 2) bad(key, ": '" + pair + "' is no offset dy,dx");
       out.push_back(

@@ -10,7 +10,8 @@
 
 namespace rgbd::light {
 
-inline constexpr int64_t kFeatures = 6;  // the stem's input: colour 3, log fill, mask, local difference
+inline constexpr int64_t kFeatures = 6;      // the stem's input: colour 3, log fill, mask, local difference
+inline constexpr int64_t kMostOffsets = 64;  // of the raw candidates, and of the coarse ones
 
 struct Offset {
   int64_t dy = 0, dx = 0;  // pixels

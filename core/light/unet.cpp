@@ -25,7 +25,6 @@ Unet::Unet(const Weights& weights, const Backend& backend) : channels_last_(back
     decoder_.push_back({conv(up + ".lateral", 1, 0), block(up + ".block")});
   }
   coarse_ = conv("coarse", 1, 1);
-  head_ = conv("head", 1, 0);
 }
 
 at::Tensor Unet::Block::operator()(const at::Tensor& x) const {
@@ -50,7 +49,7 @@ Unet::Output Unet::operator()(const at::Tensor& features) const {
     x = level.block(skip.add_(x).relu_());
     if (i == 1) out.coarse = coarse_(x);
   }
-  out.head = head_(x);
+  out.last = x;
   return out;
 }
 

@@ -17,7 +17,7 @@ class Unet {
 
   struct Output {
     at::Tensor coarse;  // [B, 1, H/4, W/4], log correction of the fill
-    at::Tensor head;    // [B, 4 (candidates + 1), H/2, W/2], before pixel_shuffle
+    at::Tensor last;    // [B, widths[0], H/2, W/2], what the head sees
   };
   /// features [B, 6, H, W] with sides that are multiples of the padding; any float type. Returns the
   /// backend's.
@@ -42,7 +42,7 @@ class Unet {
   Conv stem_[2];
   std::vector<Encoder> encoder_;
   std::vector<Decoder> decoder_;
-  Conv coarse_, head_;
+  Conv coarse_;
 };
 
 }  // namespace rgbd::light

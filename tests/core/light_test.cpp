@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/light/fill.h"
+#include "core/light/range.h"
 #include "core/network.h"
 #include "tests/core/light_file.h"
 #include "tests/core/seeded_network.h"
@@ -240,11 +240,24 @@ TEST_F(Light, RangeOfMeasuredDepths) {
   for (int64_t i = 0; i < 401; ++i) values[0][(i * 7) % 401] = 0.25 * static_cast<double>(i + 1);
   values[1][17] = 3;
   values[2][400] = 2, values[2][5] = 1;
-  const auto range = light::measured_range(depth);
-  EXPECT_TRUE(range.n.equal(at::tensor(std::vector<int64_t>{401, 1, 2, 0})));
-  EXPECT_TRUE(range.low.equal(at::tensor({0.25f * 5, 3.f, 1.f, 0.f})));
-  EXPECT_TRUE(range.median.equal(at::tensor({0.25f * 201, 3.f, 1.f, 0.f})));
-  EXPECT_TRUE(range.high.equal(at::tensor({0.25f * 397, 3.f, 1.f, 0.f})));
+  for (const bool select : {false, true}) {
+    const auto range = select ? light::measured_range_cpu(depth) : light::measured_range(depth);
+    EXPECT_TRUE(range.n.equal(at::tensor(std::vector<int64_t>{401, 1, 2, 0})));
+    EXPECT_TRUE(range.low.equal(at::tensor({0.25f * 5, 3.f, 1.f, 0.f})));
+    EXPECT_TRUE(range.median.equal(at::tensor({0.25f * 201, 3.f, 1.f, 0.f})));
+    EXPECT_TRUE(range.high.equal(at::tensor({0.25f * 397, 3.f, 1.f, 0.f})));
+  }
+}
+
+TEST_F(Light, RangeBySelectionEqualsRangeBySorting) {
+  for (const int64_t side : {1, 2, 3, 10, 11, 15, 60}) {
+    auto depth = frame(side, side).slice(1, 3).contiguous();
+    const auto sorted = light::measured_range(depth), selected = light::measured_range_cpu(depth);
+    EXPECT_TRUE(selected.n.equal(sorted.n)) << side;
+    EXPECT_TRUE(selected.low.equal(sorted.low)) << side;
+    EXPECT_TRUE(selected.median.equal(sorted.median)) << side;
+    EXPECT_TRUE(selected.high.equal(sorted.high)) << side;
+  }
 }
 
 TEST_F(Light, MetadataSayWhatToFeed) {
