@@ -4,7 +4,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/minimum.h>
@@ -97,12 +96,9 @@ at::Tensor Choice::plain(const Evidence& e) const {
 }
 
 at::Tensor Choice::fused(const Evidence& e) const {
-  const auto batch = e.last.size(0), channels = e.last.size(1), height = e.last.size(2),
-             width = e.last.size(3);
   FusedChoice in;
-  // A product puts the logits in planes, whichever way the features lie.
-  const auto pixels = e.last.permute({0, 2, 3, 1}).reshape({batch, height * width, channels});
-  in.head = at::matmul(head_.weight.view({-1, channels}), pixels.transpose(1, 2)).contiguous();
+  in.weight = head_.weight.flatten(1);
+  in.last = e.last.permute({0, 2, 3, 1}).contiguous();
   in.bias = head_.bias;
   in.margin = fused_margin(settings_);
   in.raw = at::constant_pad_nd(e.q, {in.margin, in.margin, in.margin, in.margin});

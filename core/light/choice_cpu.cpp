@@ -5,6 +5,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
 
 #include <algorithm>
 #include <cstring>
@@ -22,6 +23,7 @@ namespace {
 
 constexpr int64_t kLanes = 8;
 constexpr int64_t kGrainRows = 8;
+constexpr int64_t kSlabRows = 64;
 constexpr int64_t kMostCandidates = 2 * kMostOffsets + 1;
 
 typedef float Half __attribute__((vector_size(16)));
@@ -146,10 +148,17 @@ RGBD_INLINE void choose_row(const Row& row, int64_t width, const Settings& s, La
   }
 }
 
-/// Rows begin..end of the batch's B * H.
-RGBD_INLINE void choose_rows(const FusedChoice& in, const Settings& s, int64_t begin, int64_t end,
-                             float* out) {
-  const int64_t height = in.fill.size(2), width = in.fill.size(3), half = width / 2, planes = in.bias.numel();
+/// Some rows of one frame, few enough that the head's output for them stays in the cache.
+struct Slab {
+  int64_t frame, first, rows;  // the last two even
+  const float* head;           // [4 (candidates + 1), rows/2, W/2] without the bias
+};
+
+/// Rows begin..end of the slab.
+RGBD_INLINE void choose_rows(const FusedChoice& in, const Settings& s, const Slab& slab, int64_t begin,
+                             int64_t end, float* out) {
+  const int64_t height = in.fill.size(2), width = in.fill.size(3), half = width / 2;
+  const int64_t plane = slab.rows / 2 * half;
   const int64_t raw_stride = width + 2 * in.margin, coarse_stride = width + 2 * in.border;
   const float* bias = in.bias.const_data_ptr<float>();
   const int64_t count = s.candidates(), reach = s.keep_window / 2;
@@ -166,39 +175,41 @@ RGBD_INLINE void choose_rows(const FusedChoice& in, const Settings& s, int64_t b
   row.even.resize(static_cast<size_t>(count + 1));
   row.odd.resize(static_cast<size_t>(count + 1));
   for (int64_t i = begin; i < end; ++i) {
-    const int64_t b = i / height, y = i % height;
+    const int64_t b = slab.frame, y = slab.first + i;
     const float* raw = in.raw.const_data_ptr<float>() + b * (height + 2 * in.margin) * raw_stride;
     const float* coarse = in.coarse.const_data_ptr<float>() + b * (height + 2 * in.border) * coarse_stride;
-    const float* head = in.head.const_data_ptr<float>() + (b * planes * (height / 2) + y / 2) * half;
+    const float* head = slab.head + i / 2 * half;
     for (size_t c = 0; c < s.raw.size(); ++c)
       row.values[c] = raw + (in.margin + y + s.raw[c].dy) * raw_stride + in.margin + s.raw[c].dx;
     for (size_t c = 0; c < s.coarse.size(); ++c)
       row.values[s.raw.size() + c] =
           coarse + (in.border + y + s.coarse[c].dy) * coarse_stride + in.border + s.coarse[c].dx;
     for (int64_t c = 0; c <= count; ++c) {
-      row.even[c] = head + (4 * c + 2 * (y % 2)) * (height / 2) * half;
-      row.odd[c] = row.even[c] + (height / 2) * half;
+      row.even[c] = head + (4 * c + 2 * (i % 2)) * plane;
+      row.odd[c] = row.even[c] + plane;
     }
-    row.bias = biases[y % 2];
+    row.bias = biases[i % 2];
     columns(raw + (in.margin + y - reach) * raw_stride, s.keep_window, raw_stride, extremes.data(),
             extremes.data() + raw_stride);
     row.top = extremes.data() + in.margin;
     row.bottom = row.top + raw_stride;
     row.measured = raw + (in.margin + y) * raw_stride + in.margin;
-    row.fill = in.fill.const_data_ptr<float>() + i * width;
+    row.fill = in.fill.const_data_ptr<float>() + (b * height + y) * width;
     row.low = in.low.const_data_ptr<float>()[b];
     row.high = in.high.const_data_ptr<float>()[b];
-    choose_row(row, width, s, values, logits, out + i * width);
+    choose_row(row, width, s, values, logits, out + (b * height + y) * width);
   }
 }
 
-void choose_rows_anywhere(const FusedChoice& in, const Settings& s, int64_t begin, int64_t end, float* out) {
-  choose_rows(in, s, begin, end, out);
+void choose_rows_anywhere(const FusedChoice& in, const Settings& s, const Slab& slab, int64_t begin,
+                          int64_t end, float* out) {
+  choose_rows(in, s, slab, begin, end, out);
 }
 #if RGBD_LIGHT_AVX2
-__attribute__((target("avx2"))) void choose_rows_avx2(const FusedChoice& in, const Settings& s, int64_t begin,
-                                                      int64_t end, float* out) {
-  choose_rows(in, s, begin, end, out);
+__attribute__((target("avx2"))) void choose_rows_avx2(const FusedChoice& in, const Settings& s,
+                                                      const Slab& slab, int64_t begin, int64_t end,
+                                                      float* out) {
+  choose_rows(in, s, slab, begin, end, out);
 }
 #endif
 
@@ -209,14 +220,24 @@ int64_t fused_margin(const Settings& settings) {
 }
 
 at::Tensor choose_cpu(const FusedChoice& in, const Settings& settings) {
-  auto* rows = choose_rows_anywhere;
+  auto* choose = choose_rows_anywhere;
 #if RGBD_LIGHT_AVX2
-  if (__builtin_cpu_supports("avx2")) rows = choose_rows_avx2;
+  if (__builtin_cpu_supports("avx2")) choose = choose_rows_avx2;
 #endif
+  const int64_t frames = in.fill.size(0), height = in.fill.size(2);
   auto out = at::empty(in.fill.sizes(), in.fill.options());
   float* to = out.mutable_data_ptr<float>();
-  at::parallel_for(0, in.fill.size(0) * in.fill.size(2), kGrainRows,
-                   [&](int64_t begin, int64_t end) { rows(in, settings, begin, end, to); });
+  for (int64_t frame = 0; frame < frames; ++frame) {
+    for (int64_t first = 0; first < height; first += kSlabRows) {
+      const int64_t rows = std::min(kSlabRows, height - first);
+      // A product lays the logits out in planes, of even and odd rows and columns apart.
+      const auto last = in.last[frame].narrow(0, first / 2, rows / 2).flatten(0, 1);
+      const auto head = at::mm(in.weight, last.t());
+      const Slab slab{frame, first, rows, head.const_data_ptr<float>()};
+      at::parallel_for(0, rows, kGrainRows,
+                       [&](int64_t begin, int64_t end) { choose(in, settings, slab, begin, end, to); });
+    }
+  }
   return out;
 }
 

@@ -38,7 +38,7 @@ class Unet {
     Block block;
   };
 
-  bool channels_last_;
+  bool channels_last_, fold_;
   Conv stem_[2];
   std::vector<Encoder> encoder_;
   std::vector<Decoder> decoder_;
