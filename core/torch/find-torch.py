@@ -3,7 +3,7 @@
 
     find-torch.py SOURCE_ROOT [TORCH_DIR]
 
-Never imports torch. Exit code 1 with one sentence on stderr when there is none.
+Never imports torch. Exit code 1 with one sentence on stderr when there is none that will do.
 """
 import glob
 import os
@@ -11,16 +11,18 @@ import re
 import subprocess
 import sys
 
+OLDEST = (2, 6)
 
-def facts(folder, how, include=None, lib=None):
-    include = include or os.path.join(folder, "include")
-    lib = lib or os.path.join(folder, "lib")
+
+def facts(how, include, lib):
+    """The five lines, or nothing when there is no torch with headers."""
     header = os.path.join(include, "torch", "headeronly", "version.h")
     if not os.path.exists(header):
         header = os.path.join(include, "torch", "csrc", "api", "include", "torch", "version.h")
     if not os.path.exists(header) or not os.path.exists(os.path.join(lib, "libtorch_cpu.so")):
         return None
-    text = open(header).read()
+    with open(header, encoding="utf-8") as file:
+        text = file.read()
     number = [re.search(rf"#define TORCH_VERSION_{part} (\d+)", text) for part in ("MAJOR", "MINOR", "PATCH")]
     if not all(number):
         return None
@@ -28,33 +30,49 @@ def facts(folder, how, include=None, lib=None):
     return [include, lib, ".".join(m.group(1) for m in number), cuda, how]
 
 
-def candidates(root, torch_dir):
+def python_torch():
+    """Folder of the torch that python3 would import, or ""."""
+    ask = ("import importlib.util as u; found = u.find_spec('torch'); "
+           "print(list(found.submodule_search_locations)[0] if found else '')")
+    try:
+        # At the root: python3 -c would also look where it is run.
+        return subprocess.run(["python3", "-c", ask], capture_output=True, text=True, cwd="/").stdout.strip()
+    except OSError:
+        return ""
+
+
+def candidates(root, torch_dir, ask_python, usr):
+    """Include and library folders in the order in which they are tried, each with how it is found."""
     if torch_dir:
-        yield facts(torch_dir, "-Dtorch_dir")
+        yield "-Dtorch_dir", os.path.join(torch_dir, "include"), os.path.join(torch_dir, "lib")
         return
     for folder in sorted(glob.glob(os.path.join(root, ".venv", "lib", "python3*", "site-packages", "torch"))):
-        yield facts(folder, ".venv")
-    ask = "import importlib.util as u; s = u.find_spec('torch'); print(list(s.submodule_search_locations)[0] if s else '')"
-    try:
-        folder = subprocess.run(["python3", "-c", ask], capture_output=True, text=True).stdout.strip()
-    except OSError:
-        folder = ""
+        yield ".venv", os.path.join(folder, "include"), os.path.join(folder, "lib")
+    folder = ask_python()
     if folder:
-        yield facts(folder, "python3")
-    for lib in glob.glob("/usr/lib/*-linux-gnu") + ["/usr/lib64", "/usr/local/lib"]:
-        yield facts("", "system", include=os.path.join(lib.split("/lib")[0] or "/usr", "include"), lib=lib)
+        yield "python3", os.path.join(folder, "include"), os.path.join(folder, "lib")
+    for lib in sorted(glob.glob(os.path.join(usr, "lib", "*-linux-gnu"))) + [os.path.join(usr, "lib64")]:
+        yield "system", os.path.join(usr, "include"), lib
+    yield "system", os.path.join(usr, "local", "include"), os.path.join(usr, "local", "lib")
 
 
-def main():
-    root, torch_dir = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
-    for found in candidates(root, torch_dir):
-        if found:
-            print("\n".join(found))
-            return 0
-    where = f"no torch in {torch_dir} (it should hold include/ and lib/)" if torch_dir else "torch was not found"
-    print(f"{where}. Run ./pipelines/setup.sh, or pass -Dtorch_dir=FOLDER", file=sys.stderr)
-    return 1
+def find(root, torch_dir="", ask_python=python_torch, usr="/usr"):
+    """The five lines of the first that will do. Raises LookupError with one sentence."""
+    too_old = ""
+    for candidate in candidates(root, torch_dir, ask_python, usr):
+        found = facts(*candidate)
+        if not found:
+            continue
+        if tuple(map(int, found[2].split(".")[:2])) >= OLDEST:
+            return found
+        too_old = too_old or (f"torch {found[2]} in {found[1]} is too old, "
+                              f"{OLDEST[0]}.{OLDEST[1]} is the oldest that will do")
+    miss = f"no torch in {torch_dir} (it should hold include/ and lib/)" if torch_dir else "torch was not found"
+    raise LookupError(f"{too_old or miss}. Run ./pipelines/setup.sh, or pass -Dtorch_dir=FOLDER")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        print("\n".join(find(*sys.argv[1:])))
+    except LookupError as miss:
+        sys.exit(miss.args[0])
