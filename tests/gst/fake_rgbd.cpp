@@ -30,7 +30,7 @@ struct Control {
   std::condition_variable changed;
   bool held = false, stubborn = false, loads_held = false;
   int busy = 0, loading = 0, models = 0;
-  uint64_t pairs = 0, warm_ups = 0;
+  uint64_t pairs = 0, cancelled = 0, warm_ups = 0;
   std::optional<ErrorCode> failure;
   rgbd::Options options;
   DepthView depth;
@@ -182,8 +182,10 @@ class Pending : public rgbd::Pending {
     return result;
   }
   void cancel() noexcept override {
-    change([&](Control&) {
-      if (!job_->done) job_->cancelled = true;
+    change([&](Control& c) {
+      if (job_->done || job_->cancelled) return;
+      job_->cancelled = true;
+      ++c.cancelled;
     });
   }
 
@@ -252,6 +254,8 @@ class Runtime : public rgbd::Runtime {
       c.changed.wait(lock, [&] { return !c.loads_held; });
       --c.loading;
     }
+    if (options.device != "auto" && options.device != "cpu")
+      throw Error(ErrorCode::kDevice, "there is no device " + options.device + "; use cpu");
     return std::make_shared<Refiner>(options, parse(options.model));
   }
 };
@@ -261,7 +265,7 @@ class Runtime : public rgbd::Runtime {
 void reset() {
   change([](Control& c) {
     c.held = c.stubborn = c.loads_held = false;
-    c.pairs = c.warm_ups = 0;
+    c.pairs = c.cancelled = c.warm_ups = 0;
     c.failure.reset();
   });
 }
@@ -279,6 +283,9 @@ void release() {
 }
 bool wait_until_busy() {
   return wait_for([](Control& c) { return c.busy > 0; });
+}
+bool wait_until_cancelled() {
+  return wait_for([](Control& c) { return c.cancelled > 0; });
 }
 void hold_loads() {
   change([](Control& c) { c.loads_held = true; });

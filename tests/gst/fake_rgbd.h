@@ -3,7 +3,8 @@
 //
 // The "model" is a string: "fake:delay=20,add=3". delay: ms that one pair takes; add: is added to each valid
 // depth step, so that a test sees which model ran; warn: a text for Info::warnings. "fake:bad" cannot be read
-// and a name that does not begin with "fake:" is not found. Empty is "fake:".
+// and a name that does not begin with "fake:" is not found. Empty is "fake:". It runs on "cpu" ("auto")
+// alone.
 //
 // The "network" writes input depth, nearest-resized, in the output's unit, plus `add`. Pixel (1, 0) becomes
 // the first byte of the colour frame and pixel (2, 0) the last byte of its last row, so that a wrong partner
@@ -26,6 +27,9 @@ RGBD_API void hold_stubbornly();
 RGBD_API void release();
 /// Blocks until a pair is in the engine. False after ten seconds.
 RGBD_API bool wait_until_busy();
+
+/// Blocks until somebody has cancelled a pair since reset(). False after ten seconds.
+RGBD_API bool wait_until_cancelled();
 
 /// open() blocks until release_loads().
 RGBD_API void hold_loads();

@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstring>
+#include <future>
 
 namespace rgbd::testing {
 namespace {
@@ -71,6 +73,31 @@ GstBuffer* depth_frame(int n, GstClockTime pts, GstClockTime duration) {
   return buffer;
 }
 
+GstBuffer* frame_of(const std::string& text, int n) {
+  GstCaps* caps = gst_caps_from_string(text.c_str());
+  GstVideoInfo info;
+  EXPECT_TRUE(gst_video_info_from_caps(&info, caps)) << text;
+  gst_caps_unref(caps);
+  GstBuffer* buffer = filled(GST_VIDEO_INFO_SIZE(&info), static_cast<GstClockTime>(n) * kFrame, kFrame);
+  gst_buffer_memset(buffer, 0, static_cast<guint8>(n), GST_VIDEO_INFO_SIZE(&info));
+  GstVideoFormat format = GST_VIDEO_INFO_FORMAT(&info);
+  if (format == GST_VIDEO_FORMAT_GRAY16_LE || format == GST_VIDEO_FORMAT_GRAY16_BE) {
+    auto step = static_cast<guint16>(kDepthBase + n);
+    step = format == GST_VIDEO_FORMAT_GRAY16_LE ? GUINT16_TO_LE(step) : GUINT16_TO_BE(step);
+    std::vector<guint16> steps(GST_VIDEO_INFO_SIZE(&info) / 2, step);
+    gst_buffer_fill(buffer, 0, steps.data(), steps.size() * 2);
+  }
+  return buffer;
+}
+
+bool ends_by_itself(const std::function<void()>& body, const std::function<void()>& release) {
+  std::future<void> done = std::async(std::launch::async, body);
+  bool in_time = done.wait_for(std::chrono::seconds(10)) == std::future_status::ready;
+  if (!in_time) release();
+  done.wait();
+  return in_time;
+}
+
 Rig::Rig(const std::string& properties, const std::string& downstream, bool live) {
   std::string source = std::string(" format=time max-bytes=0 is-live=") + (live ? "true" : "false");
   std::string text = "appsrc name=rgb" + source + " ! r.rgb appsrc name=depth" + source +
@@ -108,6 +135,43 @@ void Rig::set_caps(GstElement* source, const std::string& text) {
   GstCaps* caps = gst_caps_from_string(text.c_str());
   gst_app_src_set_caps(GST_APP_SRC(source), caps);
   gst_caps_unref(caps);
+}
+
+void Rig::make_seekable() {
+  for (GstElement* source : {rgb_, depth_}) {
+    gst_app_src_set_stream_type(GST_APP_SRC(source), GST_APP_STREAM_TYPE_SEEKABLE);
+    auto accept = +[](GstAppSrc*, guint64, gpointer) -> gboolean { return TRUE; };
+    g_signal_connect(source, "seek-data", G_CALLBACK(accept), nullptr);
+  }
+}
+
+bool Rig::seek(GstClockTime to, GstSeekFlags flags) {
+  return gst_element_seek_simple(pipeline_, GST_FORMAT_TIME, flags, static_cast<gint64>(to));
+}
+
+namespace {
+/// The sink pad that the source feeds. Events go straight in: the source's own pad would stop its task.
+GstPad* fed_by(GstElement* source) {
+  GstPad* pad = gst_element_get_static_pad(source, "src");
+  GstPad* peer = gst_pad_get_peer(pad);
+  gst_object_unref(pad);
+  return peer;
+}
+}  // namespace
+
+void Rig::begin_flush(GstElement* source) {
+  GstPad* pad = fed_by(source);
+  gst_pad_send_event(pad, gst_event_new_flush_start());
+  gst_object_unref(pad);
+}
+
+void Rig::end_flush(GstElement* source) {
+  GstPad* pad = fed_by(source);
+  gst_pad_send_event(pad, gst_event_new_flush_stop(TRUE));
+  GstSegment segment;
+  gst_segment_init(&segment, GST_FORMAT_TIME);
+  gst_pad_send_event(pad, gst_event_new_segment(&segment));
+  gst_object_unref(pad);
 }
 
 void Rig::push_gap(GstElement* source, GstClockTime pts, GstClockTime duration) {

@@ -8,6 +8,7 @@
 #include <gst/video/video.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,11 @@ inline constexpr char kDepthCaps[] = "video/x-raw,format=GRAY16_LE,width=16,heig
 /// A colour frame whose every byte is n. `pts` may be GST_CLOCK_TIME_NONE.
 GstBuffer* rgb_frame(int n, GstClockTime pts, GstClockTime duration = kFrame);
 GstBuffer* depth_frame(int n, GstClockTime pts, GstClockTime duration = kFrame);
+/// Frame n of caps in system memory, at n frames: colour bytes are n, depth is kDepthBase + n steps.
+GstBuffer* frame_of(const std::string& caps, int n);
+
+/// Whether `body` ends within ten seconds; if not, lets it go on by release() and waits for its end.
+bool ends_by_itself(const std::function<void()>& body, const std::function<void()>& release);
 
 /// One frame that came out.
 struct Output {
@@ -59,6 +65,12 @@ class Rig {
   void push_pair(int n);
   void set_rgb_caps(const std::string& caps) { set_caps(rgb_, caps); }
   void set_depth_caps(const std::string& caps) { set_caps(depth_, caps); }
+  /// Sources that can seek: a seek starts them anew; push again then. Call before play().
+  void make_seekable();
+  bool seek(GstClockTime to, GstSeekFlags flags = GST_SEEK_FLAG_FLUSH);
+  /// The two halves of a flush of one pad. end_flush() also begins a new segment.
+  void begin_flush(GstElement* source);
+  void end_flush(GstElement* source);
   void push_gap(GstElement* source, GstClockTime pts, GstClockTime duration);
   void end();
 

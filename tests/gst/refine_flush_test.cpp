@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ends, flushes, seeks and state changes, each also while a pair is in the engine.
+#include "tests/gst/environment.h"
+#include "tests/gst/fake_rgbd.h"
+#include "tests/gst/refine_rig.h"
+
+namespace {
+
+using rgbd::testing::depth_frame;
+using rgbd::testing::ends_by_itself;
+using rgbd::testing::kFrame;
+using rgbd::testing::Output;
+using rgbd::testing::rgb_frame;
+using rgbd::testing::Rig;
+
+class Flush : public ::testing::Test {
+ protected:
+  void SetUp() override { fake_rgbd::reset(); }
+  void TearDown() override { fake_rgbd::release(); }
+
+  /// Pair 0 in an engine that does not let go of it, not even when it is cancelled.
+  static void fill_engine(Rig& rig, void (*hold)() = fake_rgbd::hold_stubbornly) {
+    hold();
+    ASSERT_TRUE(rig.play());
+    rig.push_pair(0);
+    ASSERT_TRUE(fake_rgbd::wait_until_busy());
+  }
+  static void expect_one(Rig& rig, int n) {
+    auto frame = rig.pull();
+    ASSERT_TRUE(frame);
+    EXPECT_EQ(frame->rgb_number, n);
+    EXPECT_EQ(frame->depth_number, n);
+  }
+};
+
+TEST_F(Flush, TheEndOfTheStreamDrains) {
+  Rig rig("model=fake:delay=2");
+  ASSERT_TRUE(rig.play());
+  for (int n = 0; n < 50; ++n) rig.push_pair(n);
+  rig.end();
+  EXPECT_EQ(rig.pull_all().size(), 50u);
+  EXPECT_EQ(rig.stat("refined"), 50u);
+}
+
+TEST_F(Flush, TheEndOfTheStreamWaitsForThePairInTheEngine) {
+  Rig rig;
+  fill_engine(rig);
+  rig.end();
+  EXPECT_TRUE(rig.nothing_for(50));
+  EXPECT_FALSE(gst_app_sink_is_eos(GST_APP_SINK(rig.sink())));
+  fake_rgbd::release();
+  EXPECT_EQ(rig.pull_all().size(), 1u);
+}
+
+TEST_F(Flush, AFlushOfOnePadCancelsThePairAtOnce) {
+  for (bool of_rgb : {true, false}) {
+    SCOPED_TRACE(of_rgb ? "rgb" : "depth");
+    fake_rgbd::reset();
+    Rig rig;
+    fill_engine(rig);
+    GstElement* source = of_rgb ? rig.rgb() : rig.depth();
+    EXPECT_TRUE(ends_by_itself([&] { rig.begin_flush(source); }, fake_rgbd::release));
+    EXPECT_TRUE(fake_rgbd::wait_until_cancelled());
+    EXPECT_TRUE(ends_by_itself([&] { rig.end_flush(source); }, fake_rgbd::release));
+    fake_rgbd::release();
+    rig.push_pair(1);
+    rig.end();
+    std::vector<Output> frames = rig.pull_all();
+    ASSERT_EQ(frames.size(), 1u) << "the element lives, and nothing from before the flush comes out";
+    EXPECT_EQ(frames[0].rgb_number, 1);
+    EXPECT_EQ(rig.stat("dropped-flushed"), 1u);
+  }
+}
+
+TEST_F(Flush, AFlushDropsWhatWaitsOnThatPadAlone) {
+  Rig rig;
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  expect_one(rig, 0);
+  rig.push_rgb(rgb_frame(1, kFrame));
+  rig.begin_flush(rig.depth());
+  rig.end_flush(rig.depth());
+  rig.push_depth(depth_frame(1, kFrame));
+  expect_one(rig, 1);
+}
+
+TEST_F(Flush, AFlushForgetsTheFrameToRepeat) {
+  Rig rig("skip-policy=repeat");
+  rig.make_seekable();
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  expect_one(rig, 0);
+  ASSERT_TRUE(rig.seek(0));
+  rig.push_rgb(rgb_frame(1, kFrame));
+  rig.push_gap(rig.depth(), kFrame, kFrame);
+  rig.push_pair(2);
+  expect_one(rig, 2);
+}
+
+TEST_F(Flush, AFlushingSeekCancelsThePairAtOnce) {
+  Rig rig;
+  rig.make_seekable();
+  fill_engine(rig);
+  bool done = false;
+  EXPECT_TRUE(ends_by_itself([&] { done = rig.seek(0); }, fake_rgbd::release));
+  EXPECT_TRUE(done);
+  fake_rgbd::release();
+  for (int n = 3; n < 6; ++n) rig.push_pair(n);
+  rig.end();
+  std::vector<Output> frames = rig.pull_all();
+  ASSERT_EQ(frames.size(), 3u);
+  EXPECT_EQ(frames[0].rgb_number, 3);
+  EXPECT_EQ(rig.stat("dropped-flushed"), 1u);
+}
+
+TEST_F(Flush, ManySeeksInARow) {
+  Rig rig("model=fake:delay=1");
+  rig.make_seekable();
+  ASSERT_TRUE(rig.play());
+  for (int i = 1; i <= 50; ++i) {
+    for (int n = 0; n < 3; ++n) rig.push_pair(n);
+    if (i % 3 == 0) {
+      ASSERT_TRUE(rig.pull());
+    }
+    ASSERT_TRUE(rig.seek(0)) << i;
+  }
+  rig.push_pair(7);
+  rig.end();
+  std::vector<Output> frames = rig.pull_all();
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(frames[0].rgb_number, 7);
+}
+
+TEST_F(Flush, ASeekAfterTheEndStartsAgain) {
+  Rig rig;
+  rig.make_seekable();
+  ASSERT_TRUE(rig.play());
+  for (int round = 0; round < 3; ++round) {
+    rig.push_pair(0);
+    rig.push_pair(1);
+    rig.end();
+    EXPECT_EQ(rig.pull_all().size(), 2u) << round;
+    ASSERT_TRUE(rig.seek(0));
+  }
+}
+
+TEST_F(Flush, ASeekThatNeitherSourceCanDoIsRefusedAndHarmsNothing) {
+  Rig rig;
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  expect_one(rig, 0);
+  EXPECT_FALSE(rig.seek(0));
+  GstQuery* query = gst_query_new_seeking(GST_FORMAT_TIME);
+  gboolean seekable = TRUE;
+  if (gst_element_query(rig.pipeline(), query))
+    gst_query_parse_seeking(query, nullptr, &seekable, nullptr, nullptr);
+  EXPECT_FALSE(seekable);
+  gst_query_unref(query);
+  rig.push_pair(1);
+  expect_one(rig, 1);
+}
+
+TEST_F(Flush, SeekableIsSaidWhenBothSourcesAre) {
+  Rig rig;
+  rig.make_seekable();
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  expect_one(rig, 0);
+  GstQuery* query = gst_query_new_seeking(GST_FORMAT_TIME);
+  gboolean seekable = FALSE;
+  ASSERT_TRUE(gst_element_query(rig.pipeline(), query));
+  gst_query_parse_seeking(query, nullptr, &seekable, nullptr, nullptr);
+  EXPECT_TRUE(seekable);
+  gst_query_unref(query);
+}
+
+TEST_F(Flush, PausedKeepsThePairThatIsInTheEngine) {
+  Rig rig;
+  fill_engine(rig);
+  EXPECT_TRUE(ends_by_itself([&] { rig.set_state(GST_STATE_PAUSED); }, fake_rgbd::release));
+  fake_rgbd::release();
+  ASSERT_TRUE(rig.play());
+  expect_one(rig, 0);
+  EXPECT_EQ(rig.stat("dropped-flushed"), 0u);
+}
+
+TEST_F(Flush, ReadyAndNullCancelThePairAtOnce) {
+  for (GstState state : {GST_STATE_READY, GST_STATE_NULL}) {
+    SCOPED_TRACE(gst_element_state_get_name(state));
+    fake_rgbd::reset();
+    Rig rig;
+    fill_engine(rig, fake_rgbd::hold);  // an engine that works on is waited for, so that its memory stays
+    EXPECT_TRUE(ends_by_itself([&] { rig.set_state(state); }, fake_rgbd::release));
+    EXPECT_EQ(fake_rgbd::models_open(), 0);
+    fake_rgbd::release();
+    ASSERT_TRUE(rig.play());
+    rig.push_pair(1);
+    expect_one(rig, 1);
+  }
+}
+
+TEST_F(Flush, StatesUpAndDownManyTimes) {
+  Rig rig("model=fake:delay=1");
+  for (int i = 0; i < 30; ++i) {
+    SCOPED_TRACE(i);
+    ASSERT_TRUE(rig.play());
+    for (int n = 0; n < 3; ++n) rig.push_pair(n);
+    if (i % 3 == 0) {
+      ASSERT_TRUE(rig.pull());
+    }
+    ASSERT_TRUE(rig.set_state(i % 4 == 3 ? GST_STATE_NULL : i % 4 == 2 ? GST_STATE_READY : GST_STATE_PAUSED));
+  }
+  ASSERT_TRUE(rig.set_state(GST_STATE_NULL));
+  EXPECT_EQ(fake_rgbd::models_open(), 0);
+}
+
+}  // namespace
