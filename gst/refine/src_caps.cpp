@@ -22,7 +22,7 @@ bool takes_int(const GstStructure* s, const char* field, int value) {
   GValue wanted = G_VALUE_INIT;
   g_value_init(&wanted, G_TYPE_INT);
   g_value_set_int(&wanted, value);
-  bool takes = gst_value_can_intersect(allowed, &wanted);
+  bool takes = gst_value_intersect(nullptr, allowed, &wanted);
   g_value_unset(&wanted);
   return takes;
 }
