@@ -47,7 +47,10 @@ class Source:
         family = self.schedule[self.turn % len(self.schedule)]
         self.turn += 1
         s = scenes.make(family, self.gen, count, self.textures.shape[0], self.masks.shape[0], self.width)
-        colour, depth, objects = self.renderer(s, self.height, self.width)
+        glass = None
+        if self.turn % 2:                                            # small things may be of glass
+            glass = (torch.rand(s.grain.shape, generator=self.gen, device=self.device) < 0.15) & (s.half.amax(2) < 0.4)
+        colour, depth, objects = self.renderer(s, self.height, self.width, glass)
         pool = self.colour.shape[0]
         where = (self.at + torch.arange(count, device=self.device)) % pool
         # A frame that is nearly all sky or one surface at the lens teaches nothing: repeat its neighbour.

@@ -4,12 +4,13 @@
 A slot holds one kind of primitive in every scene of the batch, so each pass over the pixels runs one formula.
 Rays are (u, v, 1) in camera space, hence the ray parameter is depth (z) itself.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 BOX, ELLIPSOID, CYLINDER, CARD, ROOM = range(5)   # ROOM: a box seen from inside
 NEAR, FAR = 0.12, 60.0
+GLASS = 128
 
 
 @dataclass
@@ -114,14 +115,28 @@ class Renderer:
         return best, index
 
     @torch.no_grad()
-    def __call__(self, s, height, width):
-        """Colour [B, H, W, 3] in 0..1, depth [B, H, W] metres (0 = sky), slot + 1 [B, H, W] uint8 (0 = sky)."""
+    def __call__(self, s, height, width, glass=None):
+        """Colour [B, H, W, 3] in 0..1, depth [B, H, W] metres (0 = sky), slot + 1 [B, H, W] uint8 (0 = sky).
+        `glass` [B, P] bool: primitives that show what is behind them; GLASS is added to their slots."""
         dev, b = s.centre.device, s.centre.shape[0]
         y = (torch.arange(height, device=dev) + 0.5 - height / 2)[None, :, None]
         x = (torch.arange(width, device=dev) + 0.5 - width / 2)[None, None, :]
         f = s.focal[:, None, None]
         camera = [(x / f).expand(b, height, width), (y / f).expand(b, height, width), torch.ones(b, height, width, device=dev)]
         ray = local(s.look, camera)
+        colour, depth, slot = self._view(s, ray)
+        if glass is not None:
+            gone = torch.where(glass[..., None], s.centre.new_tensor([0.0, -900.0, 0.0]), s.centre)
+            behind, _, _ = self._view(replace(s, centre=gone), ray)
+            behind = torch.roll(behind, (3, -4), (1, 2))                    # refraction, roughly
+            seen = (glass.gather(1, slot.long().clamp(min=0).flatten(1)).view_as(slot) & (slot >= 0))
+            share = (0.45 + 0.5 * s.gloss[:, :1, None])[..., None]
+            colour = torch.where(seen[..., None], share * behind + (1 - share) * colour, colour)
+            slot = slot + GLASS * seen
+        return colour, depth, (slot + 1).to(torch.uint8)
+
+    def _view(self, s, ray):
+        """Colour, depth and slot along `ray`, three [B, H, W] in the world."""
         eye = [s.eye[:, i, None, None] for i in range(3)]
         depth, slot = self.trace(s, s.eye, ray)
         hit = slot >= 0
@@ -137,8 +152,7 @@ class Renderer:
         colour, lift = self._shade(s, slot.long().clamp(min=0), point, ray, shadow, t, self._pack(s))
         sky = torch.stack([0.55 + 0.3 * (ray[1] / (ray[0] ** 2 + ray[1] ** 2 + ray[2] ** 2).sqrt())] * 3, -1)
         colour = torch.where(hit[..., None], colour, sky).clamp(0, 1)
-        depth = torch.where(hit & (depth < FAR), t * (1 + lift), 0)
-        return colour, depth, (slot + 1).to(torch.uint8)
+        return colour, torch.where(hit & (depth < FAR), t * (1 + lift), 0), slot
 
     def _pack(self, s):
         kind = torch.tensor(s.kinds, device=s.centre.device, dtype=torch.float32)[None].expand(s.centre.shape[:2])
