@@ -9,6 +9,8 @@ import math
 import torch
 import torch.nn.functional as F
 
+from .render import GLASS
+
 
 class Draw:
     """Per-image random numbers, shaped to broadcast over [B, 1, H, W]."""
@@ -124,8 +126,11 @@ def time_of_flight(noise, draw, z, grey, focal):
     b, _, h, w = z.shape
     field = lambda sigma: noise(sigma, b, h, w)
     tilt, _, edge = surface(z, grey, focal)
-    mixed = blur(z, 1.0, 2)
-    out = torch.where(edge & (field(1.2) > draw(-1.5, 2.5)), mixed, z)
+    pick = draw()
+    mixed = torch.where(pick < .5, blur(z, 1.0, 3), torch.where(pick < .8, blur(z, 1.4, 4), blur(z, 2.0, 5)))
+    reach = draw()
+    zone = edge | ((reach > .4) & (widest(edge.float(), 1) > 0)) | ((reach > .75) & (widest(edge.float(), 2) > 0))
+    out = torch.where(zone & (field(1.2) > draw(-2.5, 2.0)), mixed, z)
     out = out + draw(0, 0.3) * (blur(out, 8.0, 16) - out).clamp(-0.08, 0.08)
     out = out + draw(0, 0.005) * torch.sin(2 * math.pi * out / 0.75 + 6 * draw())
     level = draw.log(0.0003, 0.002) + draw.log(0.0002, 0.001) * out * out / (grey + 0.05).sqrt()
@@ -158,7 +163,7 @@ def low_resolution(noise, draw, z, grey, focal, factor):
     nearest = F.interpolate(out, size=(h, w), mode="nearest")
     hole = F.interpolate((out <= 0).float(), size=(h, w), mode="bilinear", align_corners=False) > 0
     bilinear = torch.where(hole, nearest, F.interpolate(out, size=(h, w), mode="bilinear", align_corners=False))
-    return torch.where(draw.chance(0.25), bilinear, nearest)
+    return torch.where(draw.chance(0.4), bilinear, nearest)
 
 
 def clean_or_sparse(noise, draw, z):
@@ -195,7 +200,12 @@ def losses(noise, draw, depth, objects):
     far = depth.flatten(1).amax(1).view(-1, 1, 1, 1)
     drop |= draw.chance(0.12) & (depth > far * draw(0.5, 1.0))
     # Whole objects are lost (dark, shining, glass), with ragged borders.
+    glass = objects > GLASS
+    drop |= draw.chance(0.85) & glass & (field(6.0) > draw(-2.5, 0.7))
     for _ in range(3):
         chosen = objects == (draw() * 70).long()
         drop |= chosen & (field(3.2) > draw(-2.5, 1.0))
+    # So is what is seen at some pixel, however large.
+    somewhere = objects.flatten(1).gather(1, (draw() * (h * w - 1)).long().view(b, 1)).view(b, 1, 1, 1)
+    drop |= draw.chance(0.25) & (objects == somewhere) & (field(6.0) > draw(-2.0, 1.5))
     return torch.where(drop, 0, depth)
