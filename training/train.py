@@ -22,6 +22,7 @@ def arguments():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--steps", type=int, default=20000, help="length of the learning-rate schedule")
     p.add_argument("--minutes", type=float, default=1e9, help="stop and save after so long")
+    p.add_argument("--fit", action="store_true", help="after 400 steps, set --steps so that the schedule ends with --minutes")
     p.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate")
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--crop", type=int, nargs=2, default=(288, 384), metavar=("H", "W"), help="multiples of 32")
@@ -75,6 +76,8 @@ def main():
     log = open(out / "log.jsonl", "a")
     sums, counted, since, saved, data_time = {}, 0, time.time(), time.time(), 0.0
 
+    first, fit_from = step, None
+
     def finish():
         state.save(out, network, average, optimiser, dict(step=step, samples=samples, parts=parts + 1, settings=vars(a)))
         final = LightNetwork(network.settings)
@@ -119,6 +122,13 @@ def main():
             log.write(json.dumps(row) + "\n")
             log.flush()
             sums, counted, since, data_time = {}, 0, now, 0.0
+        if a.fit and step == first + 100:
+            sync()
+            fit_from = time.time()
+        if a.fit and step == first + 400:
+            sync()
+            a.steps = step + int((a.minutes * 60 - (time.time() - begin) - 4) * 300 / (time.time() - fit_from))
+            print(f"{a.steps} steps in all", flush=True)
         if time.time() - saved > a.save_minutes * 60:
             finish()
             saved = time.time()

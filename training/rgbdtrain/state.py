@@ -35,6 +35,7 @@ def load(folder, network, average, optimiser, device):
     progress = json.loads((folder / "progress.json").read_text())
     moments = load_file(folder / "moments.safetensors")
     for name, p in network.named_parameters():
+        like = lambda key: torch.empty_like(p, requires_grad=False).copy_(moments[f"{key}.{name}"])   # p's memory format
         optimiser.state[p] = {"step": torch.tensor(float(progress["step"]), device=device),
-                              **{k: moments[f"{k}.{name}"].to(device, torch.float32) for k in ("exp_avg", "exp_avg_sq")}}
+                              "exp_avg": like("exp_avg"), "exp_avg_sq": like("exp_avg_sq")}
     return progress
