@@ -55,7 +55,7 @@ def loss(network, x, truth, median, half=True):
         free=0.2 * mean_over(log_error(values[:, -1:], t), weight),
         coarse=0.3 * mean_over(log_error(small, t4), v4 * weight[..., 1::4, 1::4]),
         gradient=0.5 * gradient_error(soft, t, valid),
-        harm=1.0 * mean_over(harm, valid * kept * (1 + edge)),
+        harm=0.5 * mean_over(harm, valid * kept * (1 + edge)),
     )
     with torch.no_grad():
         close = (e_chosen < 0.0488).float()                        # ratio below 1.05
