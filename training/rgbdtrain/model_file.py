@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from .network import (CANDIDATES, COARSE_OFFSETS, CORRECTION, FEATURES, MULTIPLE, PYRAMID_LEVELS, RAW_OFFSETS, VERSION,
                       LightNetwork, Settings)
 
-MEAN, STD, INPUT_SIZE = 0.5, 0.25, 480
+MEAN, STD, INPUT_SIZE = 0.5, 0.25, 720
 
 
 def offsets_text(offsets):
