@@ -2,6 +2,8 @@
 // Reported latency, see latency.h.
 #include "gst/refine/latency.h"
 
+#include <cmath>
+
 namespace rgbd::refine {
 namespace {
 // Up at once when sinks would drop frames, down only when a good part of the reserve is unused.
@@ -9,11 +11,15 @@ constexpr double kTooLow = 1.0;
 constexpr double kTooHigh = 0.6;
 constexpr double kReserve = 1.15;
 constexpr size_t kFramesBeforeLowering = 30;
+
+uint64_t with_reserve(double ns) {
+  return static_cast<uint64_t>(std::llround(ns * kReserve));
+}
 }  // namespace
 
 void LatencyEstimate::reset(uint64_t ns) {
   window_.clear();
-  reported_ns_ = static_cast<uint64_t>(static_cast<double>(ns) * kReserve);
+  reported_ns_ = with_reserve(static_cast<double>(ns));
 }
 
 std::optional<uint64_t> LatencyEstimate::add(uint64_t ns) {
@@ -23,7 +29,7 @@ std::optional<uint64_t> LatencyEstimate::add(uint64_t ns) {
   bool raise = p95 > reported * kTooLow;
   bool lower = window_.size() >= kFramesBeforeLowering && p95 < reported * kTooHigh;
   if (!raise && !lower) return {};
-  reported_ns_ = static_cast<uint64_t>(p95 * kReserve);
+  reported_ns_ = with_reserve(p95);
   return reported_ns_;
 }
 
