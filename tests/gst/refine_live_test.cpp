@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// rgbdrefine behind a camera: latency, deadlines, age, quality of service. A test clock says what time it is.
+#include <gst/check/gsttestclock.h>
+
+#include "gst/refine/latency.h"
+#include "tests/gst/environment.h"
+#include "tests/gst/fake_rgbd.h"
+#include "tests/gst/refine_rig.h"
+
+namespace {
+
+using rgbd::testing::depth_frame;
+using rgbd::testing::frame_of;
+using rgbd::testing::kFrame;
+using rgbd::testing::rgb_frame;
+using rgbd::testing::Rig;
+
+constexpr uint64_t kMs = GST_MSECOND;
+
+TEST(LatencyEstimate, RisesAtOnceAndSinksSlowly) {
+  rgbd::refine::LatencyEstimate estimate;
+  estimate.reset(100 * kMs);
+  EXPECT_EQ(estimate.reported_ns(), 115 * kMs) << "with a reserve of 15 %";
+  EXPECT_FALSE(estimate.add(110 * kMs)) << "inside the reserve";
+  auto raised = estimate.add(200 * kMs);
+  ASSERT_TRUE(raised);
+  EXPECT_EQ(*raised, 230 * kMs);
+  // Of 30 frames the second slowest counts, of 128 the seventh.
+  int after = 0;
+  std::optional<uint64_t> lowered;
+  for (; !lowered && after < 100; ++after) lowered = estimate.add(50 * kMs);
+  EXPECT_EQ(after, 28) << "one slow frame does not make the pipeline's latency jump to and fro";
+  EXPECT_EQ(lowered, 126500000u);
+  for (int i = 0; i < 128; ++i) estimate.add(50 * kMs);
+  EXPECT_EQ(estimate.reported_ns(), 57500000u);
+}
+
+class Live : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    fake_rgbd::reset();
+    clock_ = gst_test_clock_new();
+  }
+  void TearDown() override {
+    fake_rgbd::release();
+    gst_object_unref(clock_);
+  }
+  void play(Rig& rig, uint64_t upstream_ms = 0) {
+    for (GstElement* source : {rig.rgb(), rig.depth()}) {
+      g_object_set(source, "min-latency", gint64(upstream_ms * kMs), "max-latency", gint64(upstream_ms * kMs),
+                   nullptr);
+    }
+    gst_pipeline_use_clock(GST_PIPELINE(rig.pipeline()), clock_);
+    ASSERT_TRUE(rig.play());
+  }
+  GstTestClock* clock() { return GST_TEST_CLOCK(clock_); }
+  static void push(Rig& rig, int n, GstClockTime pts) {
+    rig.push_rgb(rgb_frame(n, pts));
+    rig.push_depth(depth_frame(n, pts));
+  }
+  struct Latency {
+    bool live;
+    GstClockTime min, max;
+  };
+  static Latency latency(Rig& rig) {
+    GstPad* pad = gst_element_get_static_pad(rig.refine(), "src");
+    GstQuery* query = gst_query_new_latency();
+    EXPECT_TRUE(gst_pad_query(pad, query));
+    gboolean live;
+    Latency result;
+    gst_query_parse_latency(query, &live, &result.min, &result.max);
+    result.live = live;
+    gst_query_unref(query);
+    gst_object_unref(pad);
+    return result;
+  }
+  GstClock* clock_ = nullptr;
+};
+
+TEST_F(Live, LatencyIsUpstreamsAFrameAndTheInference) {
+  Rig rig("model=fake:delay=60", "", true);
+  play(rig, 100);
+  push(rig, 0, 0);
+  ASSERT_TRUE(fake_rgbd::wait_until_busy());
+  rig.count_now(GST_MESSAGE_LATENCY);
+  Latency before = latency(rig);
+  EXPECT_TRUE(before.live);
+  EXPECT_GE(before.min, 100 * kMs + kFrame);
+  ASSERT_TRUE(rig.pull());
+  GstMessage* message = rig.message(GST_MESSAGE_LATENCY);
+  ASSERT_NE(message, nullptr) << "a slower model than thought";
+  gst_message_unref(message);
+  Latency after = latency(rig);
+  EXPECT_GE(after.min, 100 * kMs + kFrame + 60 * kMs);
+  EXPECT_GE(after.max, after.min + 2 * kFrame) << "each pad holds two frames";
+  EXPECT_LT(after.max, 100 * GST_SECOND) << "finite";
+  EXPECT_EQ(after.max - after.min, 2 * kFrame);
+}
+
+TEST_F(Live, TheModelIsWarmBeforeTheFirstFrameAndAfterANewSize) {
+  auto caps = [](int width, int height) {
+    return "video/x-raw,format=RGB,framerate=30/1,width=" + std::to_string(width) +
+           ",height=" + std::to_string(height);
+  };
+  Rig rig("", "", true);
+  rig.set_rgb_caps(caps(640, 480));  // appsrc does not say so before it runs: the usual size is assumed
+  play(rig);
+  rig.push_rgb(frame_of(caps(640, 480), 0));
+  rig.push_depth(depth_frame(0, 0));
+  ASSERT_TRUE(rig.pull());
+  EXPECT_EQ(fake_rgbd::warm_ups(), 2u) << "the second one is measured; no more for the same size";
+  rig.set_rgb_caps(caps(32, 32));
+  rig.push_rgb(frame_of(caps(32, 32), 1));
+  rig.push_depth(depth_frame(1, kFrame));
+  ASSERT_TRUE(rig.pull());
+  EXPECT_EQ(fake_rgbd::warm_ups(), 4u);
+}
+
+TEST_F(Live, AFileNeedsNoWarmUp) {
+  Rig rig;
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  ASSERT_TRUE(rig.pull());
+  EXPECT_EQ(fake_rgbd::warm_ups(), 0u);
+  EXPECT_FALSE(latency(rig).live);
+}
+
+TEST_F(Live, ASilentDepthPadIsWaitedForAFrameAndNoLonger) {
+  Rig rig("skip-policy=repeat", "", true);
+  play(rig, 100);
+  push(rig, 0, 0);
+  ASSERT_TRUE(rig.pull());
+  rig.push_rgb(rgb_frame(1, kFrame));
+  GstClockID id = nullptr;
+  gst_test_clock_wait_for_next_pending_id(clock(), &id);
+  EXPECT_EQ(gst_clock_id_get_time(id), kFrame + 100 * kMs + kFrame)
+      << "upstream's latency and one frame; the time for inference is not waited";
+  gst_clock_id_unref(id);
+  gst_test_clock_crank(clock());
+  auto repeated = rig.pull();
+  ASSERT_TRUE(repeated);
+  EXPECT_EQ(repeated->pts, kFrame);
+  EXPECT_EQ(repeated->rgb_number, -1);
+  EXPECT_EQ(gst_test_clock_peek_id_count(clock()), 0u) << "nothing waits, so no deadline";
+  // Depth that comes too late is no reason to stop.
+  rig.push_depth(depth_frame(1, kFrame));
+  push(rig, 2, 2 * kFrame);
+  auto next = rig.pull();
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->rgb_number, 2);
+  EXPECT_EQ(next->depth_number, 2);
+  EXPECT_EQ(rig.stat("dropped-unpaired-depth"), 1u);
+}
+
+TEST_F(Live, OldPairsAreDroppedBeforeInference) {
+  struct {
+    const char* properties;
+    int64_t age;  // ns beyond upstream's latency
+    bool comes;
+  } const cases[] = {
+      {"", 2 * int64_t{kFrame}, true},
+      {"", 2 * int64_t{kFrame} + 1, false},
+      {"max-pairs=5", 5 * int64_t{kFrame}, true},
+      {"max-pairs=5", 5 * int64_t{kFrame} + 1, false},
+      {"leaky=none", 9 * int64_t{GST_SECOND}, true},
+      {"leaky=downstream", 9 * int64_t{GST_SECOND}, false},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(std::string(c.properties) + " " + std::to_string(c.age));
+    fake_rgbd::reset();
+    Rig rig(c.properties, "", true);
+    play(rig, 100);
+    GstClockTime now = gst_clock_get_time(clock_) + 20 * GST_SECOND;
+    GstClockTime base = gst_element_get_base_time(rig.pipeline());
+    push(rig, 0, gst_clock_get_time(clock_) - base);
+    ASSERT_TRUE(rig.pull());
+    gst_test_clock_set_time(clock(), now);
+    push(rig, 1, now - base - 100 * kMs - static_cast<GstClockTime>(c.age));
+    push(rig, 2, now - base);
+    auto out = rig.pull();
+    ASSERT_TRUE(out);
+    EXPECT_EQ(out->rgb_number, c.comes ? 1 : 2);
+    if (c.comes) {
+      EXPECT_TRUE(rig.pull());
+    }
+    EXPECT_EQ(rig.stat("dropped-late"), c.comes ? 0u : 1u);
+    EXPECT_EQ(fake_rgbd::pairs_run(), c.comes ? 3u : 2u);
+  }
+}
+
+TEST_F(Live, AFilesPairsAreNeverTooOld) {
+  Rig rig;
+  gst_pipeline_use_clock(GST_PIPELINE(rig.pipeline()), clock_);
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  ASSERT_TRUE(rig.pull());
+  gst_test_clock_set_time(clock(), 20 * GST_SECOND);
+  rig.push_pair(1);
+  EXPECT_TRUE(rig.pull());
+}
+
+GstPadProbeReturn count_qos(GstPad*, GstPadProbeInfo* info, gpointer count) {
+  *static_cast<int*>(count) += GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) == GST_EVENT_QOS;
+  return GST_PAD_PROBE_OK;
+}
+
+TEST_F(Live, PairsThatTheSinkWouldDropAreSkippedBeforeInference) {
+  for (bool qos : {true, false}) {
+    SCOPED_TRACE(qos);
+    fake_rgbd::reset();
+    Rig rig(qos ? "" : "qos=false");
+    int forwarded = 0;
+    for (GstElement* source : {rig.rgb(), rig.depth()}) {
+      GstPad* pad = gst_element_get_static_pad(source, "src");
+      gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_EVENT_UPSTREAM, count_qos, &forwarded, nullptr);
+      gst_object_unref(pad);
+    }
+    ASSERT_TRUE(rig.play());
+    rig.push_pair(0);
+    ASSERT_TRUE(rig.pull());
+    GstPad* src = gst_element_get_static_pad(rig.refine(), "src");
+    // The frame at 1 came a frame late: what comes before 1 + 2 * lateness + one frame cannot be in time.
+    EXPECT_TRUE(gst_pad_send_event(
+        src, gst_event_new_qos(GST_QOS_TYPE_UNDERFLOW, 1.5, GstClockTimeDiff{kFrame}, kFrame)));
+    gst_object_unref(src);
+    for (int n = 1; n <= 8; ++n) rig.push_pair(n);
+    rig.end();
+    auto frames = rig.pull_all();
+    ASSERT_EQ(frames.size(), qos ? 4u : 8u);
+    EXPECT_EQ(frames[0].rgb_number, qos ? 5 : 1);
+    EXPECT_EQ(rig.stat("dropped-qos"), qos ? 4u : 0u);
+    EXPECT_EQ(fake_rgbd::pairs_run(), qos ? 5u : 9u);
+    EXPECT_EQ(forwarded, 0) << "the two sources would drop different frames";
+    if (!qos) {
+      EXPECT_EQ(rig.count_now(GST_MESSAGE_QOS), 0);
+      continue;
+    }
+    for (int n = 1; n <= 4; ++n) {
+      GstMessage* message = rig.message(GST_MESSAGE_QOS);
+      ASSERT_NE(message, nullptr) << n;
+      guint64 running_time, stream_time, timestamp, processed, dropped;
+      gint64 jitter;
+      gdouble proportion;
+      GstFormat format;
+      gst_message_parse_qos(message, nullptr, &running_time, &stream_time, &timestamp, nullptr);
+      gst_message_parse_qos_values(message, &jitter, &proportion, nullptr);
+      gst_message_parse_qos_stats(message, &format, &processed, &dropped);
+      EXPECT_EQ(running_time, n * kFrame);
+      EXPECT_EQ(stream_time, n * kFrame);
+      EXPECT_EQ(timestamp, n * kFrame);
+      EXPECT_EQ(jitter, int64_t{(4 - n) * int64_t{kFrame}});
+      EXPECT_DOUBLE_EQ(proportion, 1.5);
+      EXPECT_EQ(format, GST_FORMAT_BUFFERS);
+      EXPECT_EQ(processed, 1u);
+      EXPECT_EQ(dropped, static_cast<guint64>(n));
+      gst_message_unref(message);
+    }
+  }
+}
+
+TEST_F(Live, AFlushForgetsWhatTheSinkSaid) {
+  Rig rig;
+  rig.make_seekable();
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  ASSERT_TRUE(rig.pull());
+  GstPad* src = gst_element_get_static_pad(rig.refine(), "src");
+  gst_pad_send_event(src, gst_event_new_qos(GST_QOS_TYPE_UNDERFLOW, 1.5, 9 * GST_SECOND, kFrame));
+  gst_object_unref(src);
+  ASSERT_TRUE(rig.seek(0));
+  rig.push_pair(1);
+  EXPECT_TRUE(rig.pull());
+}
+
+}  // namespace
