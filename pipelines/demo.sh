@@ -36,7 +36,7 @@ fi
 
 cd "$(dirname "$0")/.."
 pipelines/setup.sh
-pipelines/build.sh
+pipelines/build.sh runtime
 mkdir -p out
 out=$(quoted "$PWD/out")
 in_build="meson devenv -C $(quoted "$PWD/build")"
