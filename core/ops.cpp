@@ -3,7 +3,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/ops/conv2d.h>
+#include <ATen/ops/_convolution.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
@@ -106,7 +106,15 @@ Conv::Conv(const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int
 }
 
 at::Tensor Conv::operator()(const at::Tensor& x) const {
-  return at::conv2d(x.to(weight.scalar_type()), weight, bias, stride, padding);
+  return convolve(x.to(weight.scalar_type()), weight, bias, stride, padding, false);
+}
+
+at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride,
+                    int64_t padding, bool transposed) {
+  return at::_convolution(x, weight, bias, {stride, stride}, {padding, padding}, {1, 1}, transposed, {0, 0},
+                          1,
+                          /*benchmark=*/false, /*deterministic=*/false, /*cudnn_enabled=*/true,
+                          /*allow_tf32=*/false);
 }
 
 at::Tensor attention(const at::Tensor& qkv, int64_t heads, const Backend& backend) {

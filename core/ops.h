@@ -69,6 +69,11 @@ struct Conv {
   int64_t stride = 1, padding = 0;
 };
 
+/// at::conv2d or at::conv_transpose2d, in whole float32: what torch calls float32 is TF32 in cuDNN's
+/// convolutions unless the whole process is told otherwise, and a plugin must not tell it.
+at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride,
+                    int64_t padding, bool transposed);
+
 /// Multi-head self attention over packed projections, scale head_dim^-0.5.
 /// qkv [B, T, 3C] contiguous, rows q | k | v, heads side by side; returns [B, T, C] contiguous.
 at::Tensor attention(const at::Tensor& qkv, int64_t heads, const Backend& backend);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/cdm/head.h"
 
-#include <ATen/ops/conv_transpose2d.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 
@@ -59,8 +58,8 @@ at::Tensor Head::operator()(const std::array<at::Tensor, 4>& projected, int64_t 
     maps[i] = projected[i].view({projected[i].size(0), rows, columns, -1}).permute({0, 3, 1, 2});
     if (!backend_.optimize) maps[i] = maps[i].contiguous();
   }
-  maps[0] = at::conv_transpose2d(maps[0], up4_weight_, up4_bias_, /*stride=*/4);
-  maps[1] = at::conv_transpose2d(maps[1], up2_weight_, up2_bias_, /*stride=*/2);
+  maps[0] = convolve(maps[0].to(backend_.dtype), up4_weight_, up4_bias_, 4, 0, true);
+  maps[1] = convolve(maps[1].to(backend_.dtype), up2_weight_, up2_bias_, 2, 0, true);
   maps[3] = down_(maps[3]);
   for (int i = 0; i < 4; ++i) maps[i] = layer_rn_[i](maps[i]);
 
