@@ -31,6 +31,7 @@ def arguments():
     p.add_argument("--every", type=int, default=4, help="steps between renderings of --fresh frames")
     p.add_argument("--fresh", type=int, default=24)
     p.add_argument("--frame", type=int, nargs=2, default=(480, 640), metavar=("H", "W"), help="size of rendered frames")
+    p.add_argument("--glass", type=float, default=0.15, help="share of small things of glass in every other rendering")
     p.add_argument("--ahead", type=int, default=2, help="batches made at once")
     p.add_argument("--compile", action="store_true", help="compile loss and noise (CUDA)")
     p.add_argument("--log-every", type=int, default=100)
@@ -60,7 +61,7 @@ def main():
         progress = state.load(a.resume, network, average, optimiser, a.device)
         step, samples, parts = progress["step"], progress["samples"], progress["parts"]
     # Every part of a run sees scenes and noise of its own.
-    source = Source(a.seed * 1000 + parts, a.device, a.pool, *a.frame, compiled=a.compile,
+    source = Source(a.seed * 1000 + parts, a.device, a.pool, *a.frame, compiled=a.compile, glass=a.glass,
                     noise_fields=24 if cuda else 2, noise_size=1024 if cuda else 512)
     ready = []
     while source.filled < min(a.first, a.pool):

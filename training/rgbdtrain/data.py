@@ -17,9 +17,9 @@ FACTORS = (2.0, 2.5, 3.33, 4.0, 5.0, 6.67)
 class Source:
     """Renders frames and serves batches; everything follows from the seed (and the device's arithmetic)."""
 
-    def __init__(self, seed, device, pool, height=480, width=640, noise_fields=24, noise_size=1024, compiled=False):
+    def __init__(self, seed, device, pool, height=480, width=640, noise_fields=24, noise_size=1024, compiled=False, glass=0.15):
         self.gen = torch.Generator(device).manual_seed(seed)
-        self.device, self.height, self.width = torch.device(device), height, width
+        self.device, self.height, self.width, self.glass = torch.device(device), height, width, glass
         self.textures, self.masks = texture_atlas(self.gen), mask_atlas(self.gen)
         self.renderer = Renderer(self.textures, self.masks, kernel=self.device.type == "cuda")
         self.noise = NoiseBank(self.gen, noise_fields, noise_size, compiled)
@@ -49,7 +49,7 @@ class Source:
         s = scenes.make(family, self.gen, count, self.textures.shape[0], self.masks.shape[0], self.width)
         glass = None
         if self.turn % 2:                                            # small things may be of glass
-            glass = (torch.rand(s.grain.shape, generator=self.gen, device=self.device) < 0.15) & (s.half.amax(2) < 0.4)
+            glass = (torch.rand(s.grain.shape, generator=self.gen, device=self.device) < self.glass) & (s.half.amax(2) < 0.4)
         colour, depth, objects = self.renderer(s, self.height, self.width, glass)
         pool = self.colour.shape[0]
         where = (self.at + torch.arange(count, device=self.device)) % pool
