@@ -27,8 +27,7 @@ struct FusedChoice {
 int64_t fused_margin(const Settings& settings);
 
 /// [B, 1, H, W]; the plain form's result to float rounding (a softmax's sum cancels, so it is not divided
-/// by). On one thread 21 ms at 640x480 where head and plain operations take 200. Deterministic whatever the
-/// number of threads.
+/// by). On one thread 21 ms at 640x480 where head and plain operations take 200. Deterministic.
 at::Tensor choose_cpu(const FusedChoice& in, const Settings& settings);
 
 }  // namespace rgbd::light

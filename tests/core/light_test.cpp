@@ -108,6 +108,7 @@ TEST_F(Light, OptimisedEqualsPlain) {
 
 TEST_F(Light, BatchEqualsSingles) {
   const auto a = frame(40, 72), b = a.flip({3}), few = a.clone();
+  depth(b).mul_(depth(b).clone());  // another range
   depth(few).zero_();
   depth(few).slice(1, 20).slice(2, 0, 1).fill_(0.5);  // 20 of 2880 pixels: passes through
   for (const bool optimize : {false, true}) {
