@@ -4,15 +4,20 @@
 
 #include <ATen/Context.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/conv_transpose2d.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/max_pool2d.h>
+#include <ATen/ops/pixel_shuffle.h>
 #include <ATen/ops/pixel_unshuffle.h>
+#include <ATen/ops/replication_pad2d.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/sort.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <ATen/ops/upsample_nearest2d.h>
 #include <c10/core/DeviceGuard.h>
@@ -154,6 +159,26 @@ std::vector<Operation> operations() {
       {"pixel_unshuffle",
        [](at::Device d) {
          return at::pixel_unshuffle(waves({1, 3, 8, 12}, 0.71).to(d), 2);
+       }},
+      {"pixel_shuffle",
+       [](at::Device d) {
+         return at::pixel_shuffle(waves({1, 12, 4, 6}, 0.71).to(d), 2);
+       }},
+      {"largest of a window",
+       [](at::Device d) {
+         return at::max_pool2d(waves({1, 1, 9, 11}, 0.71).to(d), {7, 7}, {1, 1}, {3, 3});
+       }},
+      {"mean of a window",
+       [](at::Device d) {
+         return at::avg_pool2d(waves({1, 1, 8, 12}, 0.71).to(d), {2, 2});
+       }},
+      {"replicated border",
+       [](at::Device d) {
+         return at::replication_pad2d(waves({1, 3, 5, 7}, 0.71).to(d), {0, 4, 0, 3});
+       }},
+      {"sort",
+       [](at::Device d) {
+         return std::get<0>(at::sort(waves({2, 301}, 0.71).to(d), 1));
        }},
       {"bilinear resize, corners aligned",
        [](at::Device d) {
