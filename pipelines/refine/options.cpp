@@ -128,7 +128,7 @@ RefineOptions parse_options(int argc, char** argv) {
       {}};
 
   Owned<GOptionContext> context(
-      g_option_context_new("- clean metric depth from a colour and a noisy depth image"));
+      g_option_context_new("--input=RGB --depth=DEPTH - clean metric depth from colour and noisy depth"));
   g_option_context_add_main_entries(context.get(), entries, nullptr);
   GError* raw_error = nullptr;
   if (!g_option_context_parse(context.get(), &argc, &argv, &raw_error)) {

@@ -64,9 +64,13 @@ void load_plugins() {
   std::error_code unreadable;
   const fs::path folder = fs::read_symlink("/proc/self/exe", unreadable).parent_path();
   // Relative, so that an installation can be moved.
-  const fs::path installed = fs::path(RGBD_PLUGIN_DIR).lexically_relative(RGBD_BIN_DIR);
-  for (const fs::path& plugin : {folder / "../gst/libgstrgbd.so", folder / installed / "libgstrgbd.so"}) {
+  const fs::path installed =
+      folder / fs::path(RGBD_PLUGIN_DIR).lexically_relative(RGBD_BIN_DIR) / "libgstrgbd.so";
+  const fs::path built = folder / "../gst/libgstrgbd.so";
+  for (const fs::path& plugin : {built, installed}) {
     if (!fs::exists(plugin, unreadable)) continue;
+    // An installed library finds its model by itself, that of a build tree does not.
+    if (plugin == built) g_setenv("RGBD_DATA_DIR", RGBD_SOURCE_DATA_DIR, FALSE);
     GError* raw_error = nullptr;
     if (GstPlugin* loaded = gst_plugin_load_file(plugin.c_str(), &raw_error)) {
       gst_object_unref(loaded);

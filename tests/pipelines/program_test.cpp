@@ -232,9 +232,11 @@ TEST_F(Sequence, ABadFrameEndsItAndKeepsWhatIsDone) {
 }
 
 TEST_F(Program, NeedsNoEnvironment) {
-  // Finds the plugin, the library and its torch from where it lies itself.
-  const Outcome outcome = refine(rgb(), depth(), {}, {"GST_PLUGIN_PATH=", "RGBD_LIBRARY=", "RGBD_DATA_DIR="});
+  // Finds the plugin, the library, its torch and the embedded model from where it lies itself.
+  const Outcome outcome = refine(rgb(), depth(), {"--model=", "--input-size=0"},
+                                 {"GST_PLUGIN_PATH=", "RGBD_LIBRARY=", "RGBD_DATA_DIR="});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("/rgbdrefine.safetensors\n"));
 }
 
 TEST(RequireEncoder, RefusesAnotherThanAskedFor) {
