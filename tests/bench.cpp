@@ -23,6 +23,7 @@
 #include "core/engine.h"
 #include "core/frames.h"
 #include "tests/core/seeded_network.h"
+#include "tests/support/precision.h"
 
 namespace {
 
@@ -36,20 +37,14 @@ constexpr const char* kUsage =
 
 struct Arguments {
   std::string encoder, model, only;
-  Options options{.device = "cpu"};
+  Options options;
   Size frame{640, 480};
   int threads = 0, warm_up = 1, repeats = 10;
 };
 
-Precision precision_of(const std::string& name) {
-  if (name == "fp32") return Precision::kFp32;
-  if (name == "fp16") return Precision::kFp16;
-  if (name == "bf16") return Precision::kBf16;
-  throw std::runtime_error("unknown precision " + name + "\n" + kUsage);
-}
-
 Arguments parse(int argc, char** argv) {
   Arguments out;
+  out.options.device = "cpu";
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
     auto next = [&]() -> std::string {
@@ -66,7 +61,7 @@ Arguments parse(int argc, char** argv) {
     } else if (flag == "--device")
       out.options.device = next();
     else if (flag == "--precision")
-      out.options.precision = precision_of(next());
+      out.options.precision = test::precision_of(next());
     else if (flag == "--no-optimize")
       out.options.optimize = false;
     else if (flag == "--threads")
@@ -157,10 +152,9 @@ void run(const Arguments& arguments) {
   NetworkOptions options{choice.device, choice.precision, arguments.options.optimize};
   Frames frames(arguments.frame);
   Bench bench(arguments);
-  const char* precisions[] = {"fp32", "fp16", "bf16"};
   bench.configuration = {
       {"device", choice.device.str()},
-      {"precision", precisions[static_cast<int>(choice.precision)]},
+      {"precision", test::name_of(choice.precision)},
       {"optimize", options.optimize},
       {"frame", std::to_string(arguments.frame.width) + "x" + std::to_string(arguments.frame.height)}};
 

@@ -23,6 +23,7 @@
 #include "core/network.h"
 #include "tests/core/png_image.h"
 #include "tests/core/seeded_network.h"
+#include "tests/support/precision.h"
 
 namespace {
 
@@ -82,13 +83,6 @@ Arguments parse(int argc, char** argv) {
   if ((out.goldens.empty() && out.samples.empty()) || (out.encoder.empty() && out.checkpoint.empty()))
     throw std::runtime_error(kUsage);
   return out;
-}
-
-Precision precision_of(const std::string& name) {
-  if (name == "fp32") return Precision::kFp32;
-  if (name == "fp16") return Precision::kFp16;
-  if (name == "bf16") return Precision::kBf16;
-  throw std::runtime_error("unknown precision " + name + "\n" + kUsage);
 }
 
 /// Largest absolute error allowed. Half types: a little above what the Python program's own half runs differ
@@ -160,7 +154,7 @@ void check_pair(const std::string& file, const Checkpoint& golden, cdm::Cdm& net
 
 int run(const Arguments& arguments) {
   load_cuda_module();
-  const auto choice = choose_device(arguments.device, precision_of(arguments.precision));
+  const auto choice = choose_device(arguments.device, test::precision_of(arguments.precision));
   for (const auto& warning : choice.warnings) std::fprintf(stderr, "%s\n", warning.c_str());
   c10::InferenceMode guard;
 
