@@ -77,8 +77,8 @@ gst-launch-1.0 -q \\
     color. ! queue ! r.rgb \\
     raw. ! queue ! r.depth \\
     color. ! queue ! videoconvert ! c.sink_0 \\
-    raw. ! queue ! depthcolorize ! videoconvert ! c.sink_1 \\
-    r. ! depthcolorize ! videoconvert ! c.sink_2
+    raw. ! queue ! depthcolorize max-depth=6 ! videoconvert ! c.sink_1 \\
+    r. ! depthcolorize max-depth=6 ! videoconvert ! c.sink_2
 END
   leaves camera.png "colour, raw and refined depth of the generated camera"
 }
