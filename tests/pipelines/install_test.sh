@@ -2,7 +2,7 @@
 # An install works by itself: plugin, program, and a program that links the library.
 #
 #   install_test.sh build BUILD_DIR     what is built there, installed into a temporary folder
-#   install_test.sh clone SOURCE_DIR    a clone of that repository, built and installed; then the clone is deleted
+#   install_test.sh clone SOURCE_DIR    a clone of that repository, built and installed; its demo; then it is deleted
 set -eu
 kind=$1
 from=$2
@@ -37,6 +37,13 @@ print(next(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')
     meson setup "$clone/build" "$clone" --prefix "$prefix" -Dtests=false >"$work/log" || fail "$(tail -n 5 "$work/log")"
     ninja -C "$clone/build" >"$work/log" || fail "$(tail -n 20 "$work/log")"
     meson install -C "$clone/build" --quiet --destdir "$root"
+    # The demo goes with the clone; its own pictures serve as a pair of files.
+    "$clone/pipelines/demo.sh" >"$work/log" || fail "demo.sh: $(tail -n 5 "$work/log")"
+    (cd "$clone/out" && ../pipelines/demo.sh camera.png camera_refined_16bit.png) >"$work/log" ||
+      fail "demo.sh with files: $(tail -n 5 "$work/log")"
+    for picture in camera camera_refined_16bit files files_2x2 files_refined_16bit; do
+      [ -s "$clone/out/$picture.png" ] || fail "demo.sh left no $picture.png"
+    done
     rm -rf "$clone"
     ;;
   *) fail "unknown kind '$kind'" ;;
