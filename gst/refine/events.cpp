@@ -32,12 +32,12 @@ Seekable pad_seekable(GstAggregatorPad* pad, GstFormat format) {
   return answered ? (seekable ? Seekable::kYes : Seekable::kNo) : Seekable::kUnknown;
 }
 
-/// Neither source can seek: the base class would stop its task for the seek and, as it failed, never start it
-/// again.
+/// A source that cannot seek: alone, the other one would lose its partner. If neither could, the base class
+/// would even stop its task for the seek and, as it failed, never start it again.
 bool seek_is_hopeless(GstRgbdRefine* self, GstEvent* event) {
   GstFormat format;
   gst_event_parse_seek(event, nullptr, &format, nullptr, nullptr, nullptr, nullptr, nullptr);
-  return pad_seekable(self->pads[kRgb], format) == Seekable::kNo &&
+  return pad_seekable(self->pads[kRgb], format) == Seekable::kNo ||
          pad_seekable(self->pads[kDepth], format) == Seekable::kNo;
 }
 
@@ -45,7 +45,7 @@ gboolean seek(GstRgbdRefine* self, GstEvent* event) {
   State& state = *self->state;
   if (!flushing_seek(event)) return parent_class()->src_event(GST_AGGREGATOR(self), event);
   if (seek_is_hopeless(self, event)) {
-    GST_INFO_OBJECT(self, "neither source can seek");
+    GST_INFO_OBJECT(self, "a source cannot seek");
     gst_event_unref(event);
     return FALSE;
   }
@@ -63,6 +63,15 @@ void take_qos(GstRgbdRefine* self, GstEvent* event) {
   GstClockTime time;
   gst_event_parse_qos(event, &type, &proportion, &lateness, &time);
   self->state->qos.update(proportion, lateness, time, frame_duration_of(self));
+}
+
+/// Data begins to come on one pad while nothing feeds the other: without a word, this would be a silent wait.
+void say_if_alone(GstRgbdRefine* self, InputIndex index) {
+  GstPad* other = GST_PAD(self->pads[index == kRgb ? kDepth : kRgb]);
+  if (gst_pad_is_linked(other) || self->state->said_unlinked.exchange(true)) return;
+  GST_ELEMENT_WARNING(self, CORE, PAD,
+                      ("The %s pad is not linked; nothing comes out until it is.", GST_PAD_NAME(other)),
+                      (nullptr));
 }
 
 gboolean answer_seeking(GstRgbdRefine* self, GstQuery* query) {
@@ -83,6 +92,7 @@ GstFlowReturn sink_event_pre_queue(GstAggregator* aggregator, GstAggregatorPad* 
   Interrupt::Reason reason = Interrupt::flush_of(index_of(self, pad));
   GstEventType type = GST_EVENT_TYPE(event);
   if (type == GST_EVENT_FLUSH_START) interrupt.raise(reason);
+  if (type == GST_EVENT_SEGMENT) say_if_alone(self, index_of(self, pad));
   GstFlowReturn flow = parent_class()->sink_event_pre_queue(aggregator, pad, event);
   // Only now: before, the base class may still hold the pad's EOS.
   if (type == GST_EVENT_FLUSH_STOP) interrupt.lower(reason);

@@ -104,6 +104,7 @@ gboolean start(GstAggregator* aggregator) {
     state.stats.reset();
     state.qos.reset();
     state.said = {};
+    state.said_unlinked = false;
     state.pair_count = 0;
     state.warm = {};
     state.latency.reset(0);

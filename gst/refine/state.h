@@ -9,6 +9,7 @@
 #include <gst/video/video.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 
 #include "gst/plugin.h"
@@ -54,6 +55,7 @@ struct State {
   Model model;
   Stats stats;
   Qos qos;
+  std::atomic<bool> said_unlinked = false;  // once per start, as Said; upstream's threads
 
   // Written by the source task under OBJECT_LOCK, for the threads of events and queries.
   GstClockTime frame_duration = kFrameWithoutRate;  // of the colour stream, else of the depth stream

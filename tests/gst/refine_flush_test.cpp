@@ -160,6 +160,21 @@ TEST_F(Flush, ASeekThatNeitherSourceCanDoIsRefusedAndHarmsNothing) {
   expect_one(rig, 1);
 }
 
+TEST_F(Flush, ASeekThatOneSourceCannotDoIsRefusedToo) {
+  for (bool rgb_can : {true, false}) {
+    SCOPED_TRACE(rgb_can);
+    Rig rig;
+    rig.make_seekable();
+    gst_app_src_set_stream_type(GST_APP_SRC(rgb_can ? rig.depth() : rig.rgb()), GST_APP_STREAM_TYPE_STREAM);
+    ASSERT_TRUE(rig.play());
+    rig.push_pair(0);
+    expect_one(rig, 0);
+    EXPECT_FALSE(rig.seek(0));
+    rig.push_pair(1);
+    expect_one(rig, 1);
+  }
+}
+
 TEST_F(Flush, SeekableIsSaidWhenBothSourcesAre) {
   Rig rig;
   rig.make_seekable();
