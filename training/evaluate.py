@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 
+from adjust import change
 from rgbdtrain import model_file
 
 MAX_DEPTH = 25.0    # metres, as rgbdrefine's max-depth
@@ -49,9 +50,7 @@ def main():
     p.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="other inference settings than the file's")
     a = p.parse_args()
     network = model_file.load(a.model)
-    for text in a.set:
-        name, value = text.split("=")
-        setattr(network.settings, name, type(getattr(network.settings, name))(float(value)))
+    change(network, a.set)
     for path in sorted(Path(a.source).rglob("*_rgb.*")):
         rgb = cv2.imread(str(path))
         stem = path.name[:path.name.rindex("_rgb.")]
