@@ -72,26 +72,35 @@ PairingRule rule_of(GstRgbdRefine* self, const Settings& settings) {
   return rule;
 }
 
-/// Age on the pipeline's clock beyond what `leaky` allows.
-bool too_old(GstRgbdRefine* self, const Settings& settings, GstClockTime running_time) {
-  if (settings.leaky == Leaky::kNone || !GST_CLOCK_TIME_IS_VALID(running_time)) return false;
-  State& state = *self->state;
-  GstClockTime latency = gst_aggregator_get_latency(GST_AGGREGATOR(self));
-  bool live = GST_CLOCK_TIME_IS_VALID(latency);
-  if (settings.leaky == Leaky::kAuto && !live) return false;
-
+/// Running time on the pipeline's clock; NONE when not playing.
+GstClockTime running_now(GstRgbdRefine* self) {
   GST_OBJECT_LOCK(self);
   GstClock* clock = GST_STATE(self) == GST_STATE_PLAYING ? GST_ELEMENT_CLOCK(self) : nullptr;
   if (clock) gst_object_ref(clock);
   GstClockTime base_time = GST_ELEMENT_CAST(self)->base_time;
-  GstClockTime frame = state.frame_duration;
   GST_OBJECT_UNLOCK(self);
-  if (!clock) return false;
+  if (!clock) return GST_CLOCK_TIME_NONE;
   GstClockTime now = gst_clock_get_time(clock);
   gst_object_unref(clock);
+  return now > base_time ? now - base_time : 0;
+}
 
-  GstClockTime upstream = live && latency > state.own_latency ? latency - state.own_latency : 0;
-  return now > base_time + running_time + upstream + settings.max_pairs * frame;
+/// NONE when no source is live.
+GstClockTime upstream_latency(GstRgbdRefine* self) {
+  GstClockTime all = gst_aggregator_get_latency(GST_AGGREGATOR(self)), own = self->state->own_latency;
+  if (!GST_CLOCK_TIME_IS_VALID(all)) return GST_CLOCK_TIME_NONE;
+  return all > own ? all - own : 0;
+}
+
+/// Age on the pipeline's clock beyond what `leaky` allows.
+bool too_old(GstRgbdRefine* self, const Settings& settings, GstClockTime running_time) {
+  if (settings.leaky == Leaky::kNone || !GST_CLOCK_TIME_IS_VALID(running_time)) return false;
+  bool live = GST_CLOCK_TIME_IS_VALID(self->state->upstream_latency);
+  if (settings.leaky == Leaky::kAuto && !live) return false;
+  GstClockTime now = running_now(self);
+  if (!GST_CLOCK_TIME_IS_VALID(now)) return false;
+  GstClockTime upstream = live ? self->state->upstream_latency : 0;
+  return now > running_time + upstream + settings.max_pairs * frame_duration_of(self);
 }
 
 /// Whether the sink has said that it would drop this frame; if so, says so on the bus.
@@ -137,6 +146,7 @@ GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
   if (state.interrupt.raised_after_wait()) return GST_AGGREGATOR_FLOW_NEED_DATA;
   take_swapped_model(self);
   const Settings settings = settings_of(self);
+  state.upstream_latency = upstream_latency(self);
 
   BufferPtr rgb, depth;
   Head rgb_head = peek(self, kRgb, rgb), depth_head = peek(self, kDepth, depth);
@@ -218,21 +228,39 @@ GstBuffer* clip(GstAggregator* aggregator, GstAggregatorPad* pad, GstBuffer* buf
   }
   input.head = head;
   input.flushes = state.interrupt.flushes(index);
+  input.seen = GST_CLOCK_TIME_NONE;
   return buffer;
 }
 
+/// Until when a frame that waits alone waits for its partner; the base class adds all the latency we report.
+/// A frame's time after its timestamp, but also a frame's time after its arrival: many a camera is slower
+/// than it says, and its frames would be past their time before their partners can come. That grace ends
+/// where `leaky` would drop the pair.
 GstClockTime get_next_time(GstAggregator* aggregator) {
   auto* self = GST_RGBD_REFINE(aggregator);
-  if (settings_of(self).sync_mode == SyncMode::kOrder) return GST_CLOCK_TIME_NONE;
-  GstClockTime oldest = GST_CLOCK_TIME_NONE;
+  State& state = *self->state;
+  const Settings settings = settings_of(self);
+  if (settings.sync_mode == SyncMode::kOrder) return GST_CLOCK_TIME_NONE;
+  GstClockTime now = running_now(self), frame = frame_duration_of(self), next = GST_CLOCK_TIME_NONE;
   for (InputIndex index : {kRgb, kDepth}) {
     BufferPtr buffer;
-    oldest = MIN(oldest, peek(self, index, buffer).running_time);
+    Head head = peek(self, index, buffer);
+    if (head.running_time == kNoTime) continue;
+    // The part of the latency that is for inference is not for waiting.
+    GstClockTime inference = state.latency.reported_ns();
+    GstClockTime until = head.running_time > inference ? head.running_time - inference : 0;
+    if (GST_CLOCK_TIME_IS_VALID(now)) {
+      Input& input = state.inputs[index];
+      if (!GST_CLOCK_TIME_IS_VALID(input.seen)) input.seen = now;
+      GstClockTime grace = input.seen + frame, latency = state.own_latency;
+      if (GST_CLOCK_TIME_IS_VALID(state.upstream_latency)) latency += state.upstream_latency;
+      grace = grace > latency ? grace - latency : 0;
+      if (settings.leaky != Leaky::kNone) grace = MIN(grace, until + settings.max_pairs * frame);
+      until = MAX(until, grace);
+    }
+    next = MIN(next, until);
   }
-  if (!GST_CLOCK_TIME_IS_VALID(oldest)) return GST_CLOCK_TIME_NONE;
-  // The base class adds all the latency we report; the part for inference is not for waiting.
-  GstClockTime inference = self->state->latency.reported_ns();
-  return oldest > inference ? oldest - inference : 0;
+  return next;
 }
 
 GstFlowReturn aggregate(GstAggregator* aggregator, gboolean timeout) {

@@ -127,6 +127,7 @@ gboolean stop(GstAggregator* aggregator) {
   State& state = *self->state;
   state.model.close();
   state.inputs = {};
+  state.upstream_latency = GST_CLOCK_TIME_NONE;
   state.has_output = false;
   state.segment_sent = false;
   state.next_stats = GST_CLOCK_TIME_NONE;

@@ -35,9 +35,10 @@ inline constexpr int kSmallestSide = 14;
 struct Input {
   bool has_caps = false;
   GstVideoInfo info;
-  double caps_unit = 0;  // metres per step, of depth caps that say so; else 0
-  Head head;             // of the frame at the pad's head, set by clip()
-  uint64_t flushes = 0;  // Interrupt::flushes() when it got there
+  double caps_unit = 0;                     // metres per step, of depth caps that say so; else 0
+  Head head;                                // of the frame at the pad's head, set by clip()
+  uint64_t flushes = 0;                     // Interrupt::flushes() when it got there
+  GstClockTime seen = GST_CLOCK_TIME_NONE;  // running time on the clock when it first waited alone
 };
 
 /// Name of the custom meta on frames that were not refined: {refined: boolean, skew: int64 ns}.
@@ -71,8 +72,9 @@ struct State {
   bool segment_sent = false;          // a buffer went out since the last SEGMENT
   FrameSize warm;                     // size the running model was warmed up for
   LatencyEstimate latency;
-  GstClockTime own_latency = 0;                   // what the LATENCY query adds to upstream's
-  GstClockTime next_stats = GST_CLOCK_TIME_NONE;  // monotonic ns
+  GstClockTime own_latency = 0;                         // what the LATENCY query adds to upstream's
+  GstClockTime upstream_latency = GST_CLOCK_TIME_NONE;  // as of the last turn; NONE: not live
+  GstClockTime next_stats = GST_CLOCK_TIME_NONE;        // monotonic ns
   Said said;
 
   ~State() { gst_clear_buffer(&last_refined); }
