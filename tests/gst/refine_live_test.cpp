@@ -152,6 +152,45 @@ TEST_F(Live, ASilentDepthPadIsWaitedForAFrameAndNoLonger) {
   EXPECT_EQ(rig.stat("dropped-unpaired-depth"), 1u);
 }
 
+TEST_F(Live, AFrameThatComesLateStillWaitsForItsPartner) {
+  struct {
+    const char* properties;
+    GstClockTime age, waits;  // ns; how long after its arrival
+  } const cases[] = {{"", kFrame + 10 * kMs, kFrame},
+                     {"", 2 * kFrame + 10 * kMs, kFrame - 10 * kMs},  // then leaky would drop the pair
+                     {"leaky=none", 100 * kFrame, kFrame}};
+  for (const auto& c : cases) {
+    SCOPED_TRACE(std::string(c.properties) + " " + std::to_string(c.age));
+    Rig rig(c.properties, "", true);
+    gst_test_clock_set_time(clock(), gst_clock_get_time(clock_) + 20 * GST_SECOND);
+    play(rig);
+    push(rig, 0, 0);
+    ASSERT_TRUE(rig.pull());
+    GstClockTime now = gst_clock_get_time(clock_) + 20 * GST_SECOND;
+    gst_test_clock_set_time(clock(), now);
+    GstClockTime pts = now - gst_element_get_base_time(rig.pipeline()) - c.age;
+    rig.push_rgb(rgb_frame(1, pts));
+    GList* waiting = nullptr;
+    ASSERT_TRUE(gst_test_clock_timed_wait_for_multiple_pending_ids(clock(), 1, 10000, &waiting))
+        << "dropped at once";
+    EXPECT_EQ(gst_clock_id_get_time(waiting->data), now + c.waits);
+    g_list_free_full(waiting, gst_clock_id_unref);
+    rig.push_depth(depth_frame(1, pts));
+    if (c.age > 2 * kFrame && *c.properties == '\0') {
+      push(rig, 2, pts + 2 * kFrame);
+      auto next = rig.pull();
+      ASSERT_TRUE(next);
+      EXPECT_EQ(next->rgb_number, 2);
+      EXPECT_EQ(rig.stat("dropped-late"), 1u) << "too old as a pair, not for want of a partner";
+    } else {
+      auto out = rig.pull();
+      ASSERT_TRUE(out);
+      EXPECT_EQ(out->rgb_number, 1);
+    }
+    EXPECT_EQ(rig.stat("dropped-unpaired-rgb"), 0u);
+  }
+}
+
 TEST_F(Live, OldPairsAreDroppedBeforeInference) {
   struct {
     const char* properties;
