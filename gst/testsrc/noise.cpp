@@ -7,16 +7,38 @@
 namespace rgbd {
 namespace {
 
+static_assert((NoiseTiles::kWidth & (NoiseTiles::kWidth - 1)) == 0 &&
+              (NoiseTiles::kHeight & (NoiseTiles::kHeight - 1)) == 0);
+
 constexpr int kBoxRadius[kBlurCount] = {0, 1, 3, 6, 25};
 constexpr int kBoxPasses = 3;
 
-/// Sums of 2r+1 neighbours along a ring of `count` values that lie `step` apart.
-void box_sum(const float* in, float* out, int count, int step, int radius) {
-  double sum = 0;
-  for (int i = -radius; i <= radius; ++i) sum += in[(i + count) % count * step];
-  for (int i = 0; i < count; ++i) {
-    out[i * step] = static_cast<float>(sum);
-    sum += in[(i + radius + 1) % count * step] - static_cast<double>(in[(i - radius + count) % count * step]);
+/// Sums of 2r+1 neighbours in each row, around the tile's edges.
+void sum_across(const float* in, float* out, int width, int height, int radius) {
+  for (int y = 0; y < height; ++y, in += width, out += width) {
+    double sum = 0;
+    for (int i = -radius; i <= radius; ++i) sum += in[i & (width - 1)];
+    for (int x = 0; x < width; ++x) {
+      out[x] = static_cast<float>(sum);
+      sum += in[(x + radius + 1) & (width - 1)] - static_cast<double>(in[(x - radius) & (width - 1)]);
+    }
+  }
+}
+
+/// The same in each column, row by row for the cache's sake.
+void sum_down(const float* in, float* out, int width, int height, int radius) {
+  std::vector<double> sums(static_cast<size_t>(width));
+  auto row = [&](int y) { return in + static_cast<size_t>(y & (height - 1)) * width; };
+  for (int i = -radius; i <= radius; ++i) {
+    const float* values = row(i);
+    for (int x = 0; x < width; ++x) sums[x] += values[x];
+  }
+  for (int y = 0; y < height; ++y, out += width) {
+    const float *next = row(y + radius + 1), *last = row(y - radius);
+    for (int x = 0; x < width; ++x) {
+      out[x] = static_cast<float>(sums[x]);
+      sums[x] += next[x] - static_cast<double>(last[x]);
+    }
   }
 }
 
@@ -33,8 +55,8 @@ NoiseTiles::NoiseTiles(uint32_t seed) {
     }
     const int radius = kBoxRadius[blur];
     for (int pass = 0; radius && pass < kBoxPasses; ++pass) {
-      for (int y = 0; y < kHeight; ++y) box_sum(&field[y * kWidth], &blurred[y * kWidth], kWidth, 1, radius);
-      for (int x = 0; x < kWidth; ++x) box_sum(&blurred[x], &field[x], kHeight, kWidth, radius);
+      sum_across(field.data(), blurred.data(), kWidth, kHeight, radius);
+      sum_down(blurred.data(), field.data(), kWidth, kHeight, radius);
       for (float& value : field) value *= 1.0f / static_cast<float>((2 * radius + 1) * (2 * radius + 1));
     }
     double mean = 0, variance = 0;
