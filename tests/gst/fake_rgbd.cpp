@@ -202,6 +202,8 @@ class Refiner : public rgbd::Refiner {
     info_.device = options.device == "auto" ? "cpu" : options.device;
     info_.precision = options.precision;
     info_.runtime = "no torch";
+    if (auto warm = settings.find("warm"); warm != settings.end())
+      warm_up_time_ = std::chrono::milliseconds(std::atoi(warm->second.c_str()));
     if (auto warn = settings.find("warn"); warn != settings.end()) info_.warnings.push_back(warn->second);
     change([](Control& c) { ++c.models; });
   }
@@ -219,11 +221,13 @@ class Refiner : public rgbd::Refiner {
     return std::make_unique<Pending>(job);
   }
   void warm_up(int, int) override {
+    std::this_thread::sleep_for(warm_up_time_);  // stands for work
     change([](Control& c) { ++c.warm_ups; });
   }
 
  private:
   rgbd::Info info_;
+  std::chrono::milliseconds warm_up_time_{};
   Engine engine_;
 };
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the stand-in for librgbd does, and how a test holds it by the reins. See fake_rgbd.cpp.
 //
-// The "model" is a string: "fake:delay=20,add=3". delay: ms that one pair takes; add: is added to each valid
-// depth step, so that a test sees which model ran; warn: a text for Info::warnings. "fake:bad" cannot be read
-// and a name that does not begin with "fake:" is not found. Empty is "fake:". It runs on "cpu" ("auto")
-// alone.
+// The "model" is a string: "fake:delay=20,add=3". delay: ms that one pair takes; warm: ms of a warm-up; add:
+// is added to each valid depth step, so that a test sees which model ran; warn: a text for Info::warnings.
+// "fake:bad" cannot be read and a name that does not begin with "fake:" is not found. Empty is "fake:". It
+// runs on "cpu" ("auto") alone.
 //
 // The "network" writes input depth, nearest-resized, in the output's unit, plus `add`. Pixel (1, 0) becomes
 // the first byte of the colour frame and pixel (2, 0) the last byte of its last row, so that a wrong partner

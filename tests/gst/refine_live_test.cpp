@@ -97,6 +97,12 @@ TEST_F(Live, LatencyIsUpstreamsAFrameAndTheInference) {
   EXPECT_EQ(after.max - after.min, 2 * kFrame);
 }
 
+TEST_F(Live, TheWarmUpTellsTheLatencyBeforeTheFirstFrame) {
+  Rig rig("model=fake:warm=40", "", true);
+  play(rig, 100);
+  EXPECT_GE(latency(rig).min, 100 * kMs + kFrame + 46 * kMs) << "with the reserve";
+}
+
 TEST_F(Live, TheModelIsWarmBeforeTheFirstFrameAndAfterANewSize) {
   auto caps = [](int width, int height) {
     return "video/x-raw,format=RGB,framerate=30/1,width=" + std::to_string(width) +
