@@ -6,16 +6,12 @@
 #include <memory>
 #include <string>
 
+#include "gst/refine/buffer_ptr.h"
 #include "gst/refine/errors.h"
 #include "gst/refine/state.h"
 
 namespace rgbd::refine {
 namespace {
-
-struct BufferUnref {
-  void operator()(GstBuffer* buffer) const { gst_buffer_unref(buffer); }
-};
-using BufferPtr = std::unique_ptr<GstBuffer, BufferUnref>;
 
 bool is_gap(GstBuffer* buffer) {
   return GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP) || gst_buffer_get_size(buffer) == 0;
@@ -204,6 +200,21 @@ GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
   return GST_AGGREGATOR_FLOW_NEED_DATA;
 }
 
+/// After every turn: also, and above all, when nothing comes out.
+void post_stats(GstRgbdRefine* self) {
+  State& state = *self->state;
+  GstClockTime interval = settings_of(self).stats_interval;
+  if (interval == 0) return;
+  GstClockTime now = gst_util_get_timestamp();
+  if (!GST_CLOCK_TIME_IS_VALID(state.next_stats)) state.next_stats = now + interval;
+  if (now < state.next_stats) return;
+  state.next_stats = now + interval;
+  std::shared_ptr<Refiner> refiner = state.model.current();
+  gst_element_post_message(
+      GST_ELEMENT(self),
+      gst_message_new_element(GST_OBJECT(self), state.stats.structure(refiner ? &refiner->info() : nullptr)));
+}
+
 }  // namespace
 
 GstBuffer* clip(GstAggregator* aggregator, GstAggregatorPad* pad, GstBuffer* buffer) {
@@ -265,8 +276,11 @@ GstClockTime get_next_time(GstAggregator* aggregator) {
 
 GstFlowReturn aggregate(GstAggregator* aggregator, gboolean timeout) {
   auto* self = GST_RGBD_REFINE(aggregator);
-  return guarded<GstFlowReturn>(GST_ELEMENT(self), "refining a pair", GST_FLOW_ERROR,
-                                [&] { return take_turn(self, timeout); });
+  return guarded<GstFlowReturn>(GST_ELEMENT(self), "refining a pair", GST_FLOW_ERROR, [&] {
+    GstFlowReturn flow = take_turn(self, timeout);
+    post_stats(self);
+    return flow;
+  });
 }
 
 }  // namespace rgbd::refine

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "gst/refine/bridge.h"
+#include "gst/refine/buffer_ptr.h"
 #include "gst/refine/raw_depth.h"
 #include "gst/refine/state.h"
 
@@ -13,11 +14,6 @@ namespace rgbd::refine {
 namespace {
 
 constexpr GstFlowReturn kNothing = GST_AGGREGATOR_FLOW_NEED_DATA;
-
-struct BufferUnref {
-  void operator()(GstBuffer* buffer) const { gst_buffer_unref(buffer); }
-};
-using BufferPtr = std::unique_ptr<GstBuffer, BufferUnref>;
 
 void warn_once(GstRgbdRefine* self, bool& said, const std::string& text) {
   if (std::exchange(said, true)) {
@@ -55,20 +51,7 @@ BufferPtr allocate(GstRgbdRefine* self) {
   return BufferPtr(buffer);
 }
 
-void post_stats(GstRgbdRefine* self, const Settings& settings) {
-  State& state = *self->state;
-  if (settings.stats_interval == 0) return;
-  GstClockTime now = gst_util_get_timestamp();
-  if (!GST_CLOCK_TIME_IS_VALID(state.next_stats)) state.next_stats = now + settings.stats_interval;
-  if (now < state.next_stats) return;
-  state.next_stats = now + settings.stats_interval;
-  std::shared_ptr<Refiner> refiner = state.model.current();
-  gst_element_post_message(
-      GST_ELEMENT(self),
-      gst_message_new_element(GST_OBJECT(self), state.stats.structure(refiner ? &refiner->info() : nullptr)));
-}
-
-GstFlowReturn push(GstRgbdRefine* self, const Settings& settings, BufferPtr out, GstBuffer* rgb, Made how) {
+GstFlowReturn push(GstRgbdRefine* self, BufferPtr out, GstBuffer* rgb, Made how) {
   State& state = *self->state;
   auto* aggregator = GST_AGGREGATOR(self);
   copy_metadata(rgb, state.inputs[kRgb].info, out.get(), state.output);
@@ -82,9 +65,7 @@ GstFlowReturn push(GstRgbdRefine* self, const Settings& settings, BufferPtr out,
   }
   state.stats.frame_out(how);
   state.segment_sent = true;
-  GstFlowReturn flow = gst_aggregator_finish_buffer(aggregator, out.release());
-  post_stats(self, settings);
-  return flow;
+  return gst_aggregator_finish_buffer(aggregator, out.release());
 }
 
 /// Waits where flushes, seeks and state changes can reach it. Nothing: the pair is not wanted any more.
@@ -147,7 +128,7 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
       gst_clear_buffer(&state.last_refined);
       state.last_refined = gst_buffer_copy(buffer.get());
     }
-    return push(self, settings, std::move(buffer), rgb, Made::kRefined);
+    return push(self, std::move(buffer), rgb, Made::kRefined);
   } catch (const BadFrame& bad) {
     return pass_over_bad(self, bad.what());
   } catch (const Error& error) {
@@ -182,7 +163,7 @@ GstFlowReturn push_skipped(GstRgbdRefine* self, const Settings& settings, GstBuf
   GstCustomMeta* meta = gst_buffer_add_custom_meta(out.get(), kSkipMeta);
   gst_structure_set(gst_custom_meta_get_structure(meta), "refined", G_TYPE_BOOLEAN, FALSE, "skew",
                     G_TYPE_INT64, gint64{skew}, nullptr);
-  return push(self, settings, std::move(out), rgb, how);
+  return push(self, std::move(out), rgb, how);
 }
 
 void push_gap(GstRgbdRefine* self, GstBuffer* gap) {

@@ -253,6 +253,19 @@ TEST(Statistics, ComeAsMessagesToo) {
   gst_message_unref(message);
 }
 
+TEST(Statistics, ComeAlsoWhenNothingComesOut) {
+  fake_rgbd::reset();
+  Rig rig("stats-interval=1");
+  ASSERT_TRUE(rig.play());
+  for (int n = 0; n < 3; ++n) rig.push_rgb(rgbd::testing::rgb_frame(n, n * rgbd::testing::kFrame));
+  rig.end();
+  EXPECT_EQ(rig.pull_all().size(), 0u) << "no depth";
+  GstMessage* message = rig.message(GST_MESSAGE_ELEMENT);
+  ASSERT_NE(message, nullptr);
+  EXPECT_TRUE(gst_structure_has_name(gst_message_get_structure(message), "rgbd-stats"));
+  gst_message_unref(message);
+}
+
 TEST(States, UpAndDownInEveryOrderManyTimes) {
   const GstState up_and_down[] = {GST_STATE_READY,   GST_STATE_NULL,   GST_STATE_PAUSED,  GST_STATE_NULL,
                                   GST_STATE_PLAYING, GST_STATE_READY,  GST_STATE_PAUSED,  GST_STATE_READY,
