@@ -34,6 +34,7 @@ void Stats::reset() {
   dropped_ = {};
   skew_sum_ns_ = skew_count_ = skew_max_ns_ = 0;
   ms_ = {};
+  min_inverse_depth_ = max_inverse_depth_ = 0;
   host_to_device_copies_ = device_to_host_copies_ = host_to_device_bytes_ = device_to_host_bytes_ = 0;
 }
 
@@ -68,6 +69,8 @@ void Stats::refined(const Result& result, double total_ms) {
   ms_[kInference].add(result.inference_ms);
   ms_[kPostprocess].add(result.postprocess_ms);
   ms_[kTotal].add(total_ms);
+  min_inverse_depth_ = result.min_inverse_depth;
+  max_inverse_depth_ = result.max_inverse_depth;
   host_to_device_copies_ += result.host_to_device_copies;
   device_to_host_copies_ += result.device_to_host_copies;
   host_to_device_bytes_ += result.host_to_device_bytes;
@@ -102,13 +105,17 @@ GstStructure* Stats::structure(const Info* info) const {
     gst_structure_set(s, (stage + "-ms-p50").c_str(), G_TYPE_DOUBLE, ms_[i].percentile(0.5),
                       (stage + "-ms-p95").c_str(), G_TYPE_DOUBLE, ms_[i].percentile(0.95), nullptr);
   }
-  gst_structure_set(s, "host-to-device-copies", G_TYPE_UINT64, guint64{host_to_device_copies_},
-                    "host-to-device-bytes", G_TYPE_UINT64, guint64{host_to_device_bytes_},
-                    "device-to-host-copies", G_TYPE_UINT64, guint64{device_to_host_copies_},
-                    "device-to-host-bytes", G_TYPE_UINT64, guint64{device_to_host_bytes_}, nullptr);
+  gst_structure_set(s, "min-inverse-depth", G_TYPE_DOUBLE, min_inverse_depth_, "max-inverse-depth",
+                    G_TYPE_DOUBLE, max_inverse_depth_, "host-to-device-copies", G_TYPE_UINT64,
+                    guint64{host_to_device_copies_}, "host-to-device-bytes", G_TYPE_UINT64,
+                    guint64{host_to_device_bytes_}, "device-to-host-copies", G_TYPE_UINT64,
+                    guint64{device_to_host_copies_}, "device-to-host-bytes", G_TYPE_UINT64,
+                    guint64{device_to_host_bytes_}, nullptr);
   if (info) {
     gst_structure_set(s, "device", G_TYPE_STRING, info->device.c_str(), "model", G_TYPE_STRING,
-                      info->model.c_str(), "precision", G_TYPE_STRING, name_of(info->precision), nullptr);
+                      info->model.c_str(), "precision", G_TYPE_STRING, name_of(info->precision),
+                      "architecture", G_TYPE_STRING, info->architecture.c_str(), "encoder", G_TYPE_STRING,
+                      info->encoder.c_str(), nullptr);
   }
   return s;
 }
