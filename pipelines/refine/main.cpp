@@ -123,9 +123,5 @@ int run(int argc, char** argv) {
 }  // namespace rgbd
 
 int main(int argc, char** argv) {
-  // OpenMP reads it when torch is loaded. Threads that wait by spinning, its default, make refining several
-  // times slower as soon as another program wants the cores; waiting asleep costs next to nothing when none
-  // does.
-  setenv("OMP_WAIT_POLICY", "passive", 0);
   return rgbd::run(argc, argv);
 }
