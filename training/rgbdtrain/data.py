@@ -25,6 +25,7 @@ class Source:
         self.noise = NoiseBank(self.gen, noise_fields, noise_size, compiled)
         self.colour = torch.zeros(pool, height, width, 3, dtype=torch.uint8, device=device)
         self.depth = torch.zeros(pool, height, width, device=device)
+        self.through = torch.zeros(pool, height, width, device=device)
         self.objects = torch.zeros(pool, height, width, dtype=torch.uint8, device=device)
         self.focal = torch.zeros(pool, device=device)
         self.filled, self.at, self.turn, self.batches = 0, 0, 0, 0
@@ -50,7 +51,7 @@ class Source:
         glass = None
         if self.turn % 2:                                            # small things may be of glass
             glass = (torch.rand(s.grain.shape, generator=self.gen, device=self.device) < self.glass) & (s.half.amax(2) < 0.4)
-        colour, depth, objects = self.renderer(s, self.height, self.width, glass)
+        colour, depth, objects, through = self.renderer(s, self.height, self.width, glass)
         pool = self.colour.shape[0]
         where = (self.at + torch.arange(count, device=self.device)) % pool
         # A frame that is nearly all sky or one surface at the lens teaches nothing: repeat its neighbour.
@@ -58,10 +59,11 @@ class Source:
         use = torch.where(bad, (~bad).float().argmax(), torch.arange(count, device=self.device))
         self.colour[where] = (colour[use] * 255).to(torch.uint8)
         self.depth[where], self.objects[where], self.focal[where] = depth[use], objects[use], s.focal[use]
+        self.through[where] = through[use]
         self.at, self.filled = (self.at + count) % pool, min(pool, self.filled + count)
 
     def crops(self, count, height, width):
-        """Colour [B, 3, h, w] 0..1, clean depth, objects [B, 1, h, w] and focal length. Colour may be shifted against the rest:
+        """Colour [B, 3, h, w] 0..1, clean depth, objects, depth through glass [B, 1, h, w] and focal length. Colour may be shifted against the rest:
         a registration error moves the picture, never depth against its truth."""
         gen, dev = self.gen, self.device
         draw = lambda top: torch.randint(0, max(top, 1), (count, 1, 1), generator=gen, device=dev)
@@ -83,7 +85,7 @@ class Source:
         cat = (frame * self.height + crow) * self.width + ccol
         colour = self.colour.view(-1, 3)[cat].permute(0, 3, 1, 2).float() / 255
         pick = lambda x: x.view(-1)[at][:, None]
-        return colour, pick(self.depth), pick(self.objects), self.focal[frame.flatten()].view(-1, 1, 1, 1)
+        return colour, pick(self.depth), pick(self.objects), pick(self.through), self.focal[frame.flatten()].view(-1, 1, 1, 1)
 
     def photograph(self, colour, draw):
         """Camera effects on colour: optics, exposure, white balance, tone, noise, swapped or missing channels."""
@@ -108,11 +110,14 @@ class Source:
 
     def batch(self, count, height, width):
         """x [B, 4, h, w] (network input) and truth [B, 1, h, w] (inverse depth, 0 = unknown)."""
-        colour, depth, objects, focal = self.crops(count, height, width)
+        colour, depth, objects, through, focal = self.crops(count, height, width)
         scale = torch.exp((torch.rand(count, 1, 1, 1, generator=self.gen, device=self.device) - 0.5) * 0.7)
         depth = depth * scale                      # other sizes of world for the same noise
         grey = colour.mean(1, keepdim=True)
-        solid = torch.where(depth > 0, depth, 30.0)
+        draw = sensors.Draw(self.gen, count)
+        passes = draw.chance(0.6) & (self.noise(12.0, count, height, width) > draw(-1.5, 1.5))    # glass not noticed
+        solid = torch.where(passes, through * scale, depth)
+        solid = torch.where(solid > 0, solid, 30.0)
         sizes = {name: int(share * count) for name, share in CAMERAS.items()}
         sizes["stereo"] += count - sum(sizes.values())
         parts, start = [], 0

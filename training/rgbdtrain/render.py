@@ -116,8 +116,8 @@ class Renderer:
 
     @torch.no_grad()
     def __call__(self, s, height, width, glass=None):
-        """Colour [B, H, W, 3] in 0..1, depth [B, H, W] metres (0 = sky), slot + 1 [B, H, W] uint8 (0 = sky).
-        `glass` [B, P] bool: primitives that show what is behind them; GLASS is added to their slots."""
+        """Colour [B, H, W, 3] in 0..1, depth [B, H, W] metres (0 = sky), slot + 1 [B, H, W] uint8 (0 = sky), depth of
+        what is behind glass. `glass` [B, P] bool: primitives that one sees through; GLASS is added to their slots."""
         dev, b = s.centre.device, s.centre.shape[0]
         y = (torch.arange(height, device=dev) + 0.5 - height / 2)[None, :, None]
         x = (torch.arange(width, device=dev) + 0.5 - width / 2)[None, None, :]
@@ -125,15 +125,17 @@ class Renderer:
         camera = [(x / f).expand(b, height, width), (y / f).expand(b, height, width), torch.ones(b, height, width, device=dev)]
         ray = local(s.look, camera)
         colour, depth, slot = self._view(s, ray)
+        through = depth
         if glass is not None:
             gone = torch.where(glass[..., None], s.centre.new_tensor([0.0, -900.0, 0.0]), s.centre)
-            behind, _, _ = self._view(replace(s, centre=gone), ray)
+            behind, beyond, _ = self._view(replace(s, centre=gone), ray)
             behind = torch.roll(behind, (3, -4), (1, 2))                    # refraction, roughly
             seen = (glass.gather(1, slot.long().clamp(min=0).flatten(1)).view_as(slot) & (slot >= 0))
             share = (0.45 + 0.5 * s.gloss[:, :1, None])[..., None]
             colour = torch.where(seen[..., None], share * behind + (1 - share) * colour, colour)
+            through = torch.where(seen, beyond, depth)
             slot = slot + GLASS * seen
-        return colour, depth, (slot + 1).to(torch.uint8)
+        return colour, depth, (slot + 1).to(torch.uint8), through
 
     def _view(self, s, ray):
         """Colour, depth and slot along `ray`, three [B, H, W] in the world."""

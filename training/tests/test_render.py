@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rgbdtrain import scenes
-from rgbdtrain.render import FAR, Renderer
+from rgbdtrain.render import FAR, GLASS, Renderer
 from rgbdtrain.textures import mask_atlas
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -33,7 +33,15 @@ def test_kernel_agrees_with_loop(family, atlases):
 
 def test_depth_is_positive_and_bounded(atlases):
     for family in scenes.FAMILIES:
-        colour, depth, objects = Renderer(*atlases)(draw(family, atlases), 24, 32)
+        colour, depth, objects, _ = Renderer(*atlases)(draw(family, atlases), 24, 32)
         assert torch.isfinite(depth).all() and depth.min() >= 0 and depth.max() < FAR * 1.1
         assert (objects[depth > 0] > 0).all()
         assert colour.min() >= 0 and colour.max() <= 1
+
+
+def test_glass_shows_what_is_behind(atlases):
+    s = draw("table", atlases)
+    plain, through = Renderer(*atlases)(s, 24, 32), Renderer(*atlases)(s, 24, 32, torch.ones_like(s.grain, dtype=torch.bool))
+    assert torch.equal(plain[1], through[1])                      # glass is measured where it is
+    assert (through[2] > GLASS).all() and (through[3] == 0).all()   # nothing is left behind it
+    assert torch.equal(plain[3], plain[1])
