@@ -88,6 +88,19 @@ GstClockTime upstream_latency(GstRgbdRefine* self) {
   return all > own ? all - own : 0;
 }
 
+/// The age at which `leaky` drops: the latency of upstream and max-pairs frames. Where the pipeline's latency
+/// is more than upstream's and ours, a sink keeps each frame until then, and so the next ones wait here,
+/// though none of them is late: as much is allowed as leaves time for the inference, and one frame for the
+/// wait.
+GstClockTime allowed_age(GstRgbdRefine* self, const Settings& settings) {
+  State& state = *self->state;
+  GstClockTime upstream = GST_CLOCK_TIME_IS_VALID(state.upstream_latency) ? state.upstream_latency : 0;
+  GstClockTime frame = frame_duration_of(self), allowed = upstream + settings.max_pairs * frame;
+  GstClockTime pipeline = state.pipeline_latency, inference = state.latency.reported_ns();
+  if (!GST_CLOCK_TIME_IS_VALID(pipeline) || pipeline <= upstream + state.own_latency) return allowed;
+  return MAX(allowed, pipeline - inference + frame);
+}
+
 /// Age on the pipeline's clock beyond what `leaky` allows.
 bool too_old(GstRgbdRefine* self, const Settings& settings, GstClockTime running_time) {
   if (settings.leaky == Leaky::kNone || !GST_CLOCK_TIME_IS_VALID(running_time)) return false;
@@ -95,8 +108,7 @@ bool too_old(GstRgbdRefine* self, const Settings& settings, GstClockTime running
   if (settings.leaky == Leaky::kAuto && !live) return false;
   GstClockTime now = running_now(self);
   if (!GST_CLOCK_TIME_IS_VALID(now)) return false;
-  GstClockTime upstream = live ? self->state->upstream_latency : 0;
-  return now > running_time + upstream + settings.max_pairs * frame_duration_of(self);
+  return now > running_time + allowed_age(self, settings);
 }
 
 /// Whether the sink has said that it would drop this frame; if so, says so on the bus.
@@ -263,10 +275,11 @@ GstClockTime get_next_time(GstAggregator* aggregator) {
     if (GST_CLOCK_TIME_IS_VALID(now)) {
       Input& input = state.inputs[index];
       if (!GST_CLOCK_TIME_IS_VALID(input.seen)) input.seen = now;
-      GstClockTime grace = input.seen + frame, latency = state.own_latency;
-      if (GST_CLOCK_TIME_IS_VALID(state.upstream_latency)) latency += state.upstream_latency;
+      GstClockTime grace = input.seen + frame;
+      GstClockTime upstream = GST_CLOCK_TIME_IS_VALID(state.upstream_latency) ? state.upstream_latency : 0;
+      GstClockTime latency = upstream + state.own_latency;
       grace = grace > latency ? grace - latency : 0;
-      if (settings.leaky != Leaky::kNone) grace = MIN(grace, until + settings.max_pairs * frame);
+      if (settings.leaky != Leaky::kNone) grace = MIN(grace, until + allowed_age(self, settings) - upstream);
       until = MAX(until, grace);
     }
     next = MIN(next, until);

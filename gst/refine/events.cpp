@@ -143,6 +143,12 @@ gboolean src_event(GstAggregator* aggregator, GstEvent* event) {
   switch (GST_EVENT_TYPE(event)) {
     case GST_EVENT_SEEK:
       return seek(self, event);
+    case GST_EVENT_LATENCY: {
+      GstClockTime latency;
+      gst_event_parse_latency(event, &latency);
+      self->state->pipeline_latency = latency;
+      return parent_class()->src_event(aggregator, event);
+    }
     case GST_EVENT_QOS:
       // Passed on, it would make the two sources drop different frames.
       take_qos(self, event);

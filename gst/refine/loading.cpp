@@ -127,7 +127,7 @@ gboolean stop(GstAggregator* aggregator) {
   State& state = *self->state;
   state.model.close();
   state.inputs = {};
-  state.upstream_latency = GST_CLOCK_TIME_NONE;
+  state.upstream_latency = state.pipeline_latency = GST_CLOCK_TIME_NONE;
   state.has_output = false;
   state.segment_sent = false;
   state.next_stats = GST_CLOCK_TIME_NONE;

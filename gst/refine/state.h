@@ -57,6 +57,8 @@ struct State {
   Stats stats;
   Qos qos;
   std::atomic<bool> said_unlinked = false;  // once per start, as Said; upstream's threads
+  /// Of the last LATENCY event: how long after its running time a sink shows a frame. NONE: not told yet.
+  std::atomic<GstClockTime> pipeline_latency = GST_CLOCK_TIME_NONE;
 
   // Written by the source task under OBJECT_LOCK, for the threads of events and queries.
   GstClockTime frame_duration = kFrameWithoutRate;  // of the colour stream, else of the depth stream

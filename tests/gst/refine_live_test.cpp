@@ -233,6 +233,32 @@ TEST_F(Live, OldPairsAreDroppedBeforeInference) {
   }
 }
 
+TEST_F(Live, APipelineOfMoreLatencyKeepsThePairsThatItsSinkWillShow) {
+  struct {
+    int64_t age;  // ns beyond the pipeline's latency, less the time for inference
+    bool comes;
+  } const cases[] = {{-int64_t{kFrame}, true}, {int64_t{kFrame}, true}, {int64_t{kFrame} + 1, false}};
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.age);
+    Rig rig("model=fake:warm=20", "", true);
+    gst_pipeline_set_latency(GST_PIPELINE(rig.pipeline()), 500 * kMs);
+    play(rig, 100);
+    GstClockTime base = gst_element_get_base_time(rig.pipeline());
+    push(rig, 0, gst_clock_get_time(clock_) - base);
+    ASSERT_TRUE(rig.pull());
+    GstClockTime inference = latency(rig).min - 100 * kMs - kFrame;
+    EXPECT_GE(inference, 20 * kMs);
+    GstClockTime now = gst_clock_get_time(clock_) + 20 * GST_SECOND;
+    gst_test_clock_set_time(clock(), now);
+    push(rig, 1, now - base - (500 * kMs - inference) - static_cast<GstClockTime>(c.age));
+    push(rig, 2, now - base);
+    auto out = rig.pull();
+    ASSERT_TRUE(out);
+    EXPECT_EQ(out->rgb_number, c.comes ? 1 : 2);
+    EXPECT_EQ(rig.stat("dropped-late"), c.comes ? 0u : 1u);
+  }
+}
+
 TEST_F(Live, AFilesPairsAreNeverTooOld) {
   Rig rig;
   gst_pipeline_use_clock(GST_PIPELINE(rig.pipeline()), clock_);
