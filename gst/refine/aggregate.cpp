@@ -55,6 +55,7 @@ bool drop_stale(GstRgbdRefine* self, InputIndex index, const BufferPtr& buffer) 
   if (!buffer || state.inputs[index].flushes == state.interrupt.flushes(index)) return false;
   take(self, index);
   state.stats.dropped(Drop::kFlushed);
+  state.discontinuous |= index == kRgb;
   return true;
 }
 
@@ -183,7 +184,7 @@ GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
       take(self, kDepth);
       state.stats.pair_in(skew);
       if (drop_for_age(self, settings, rgb.get(), rgb_head.running_time))
-        return GST_AGGREGATOR_FLOW_NEED_DATA;
+        return push_nothing(self, rgb.get());
       bool refine = state.pair_count++ % settings.inference_interval == 0;
       return refine ? push_refined(self, settings, rgb.get(), depth.get())
                     : push_skipped(self, settings, rgb.get(), depth.get(), skew, Drop::kInterval);
@@ -193,7 +194,7 @@ GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
       take(self, kRgb);
       if (step == Step::kRgbNoDepth) take(self, kDepth);
       if (drop_for_age(self, settings, rgb.get(), rgb_head.running_time))
-        return GST_AGGREGATOR_FLOW_NEED_DATA;
+        return push_nothing(self, rgb.get());
       return push_skipped(self, settings, rgb.get(), nullptr, 0, Drop::kUnpairedRgb);
     case Step::kRgbGap:
     case Step::kRgbGapPair:

@@ -178,7 +178,7 @@ GstFlowReturn flush(GstAggregator* aggregator) {
   State& state = *GST_RGBD_REFINE(aggregator)->state;
   gst_clear_buffer(&state.last_refined);
   state.pair_count = 0;
-  state.segment_sent = false;
+  state.segment_sent = state.discontinuous = false;
   state.qos.reset();
   state.interrupt.lower(Interrupt::kSeek);
   return GST_FLOW_OK;

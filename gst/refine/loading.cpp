@@ -129,7 +129,7 @@ gboolean stop(GstAggregator* aggregator) {
   state.inputs = {};
   state.upstream_latency = state.pipeline_latency = GST_CLOCK_TIME_NONE;
   state.has_output = false;
-  state.segment_sent = false;
+  state.segment_sent = state.discontinuous = false;
   state.next_stats = GST_CLOCK_TIME_NONE;
   gst_clear_buffer(&state.last_refined);
   GST_OBJECT_LOCK(self);

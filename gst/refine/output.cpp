@@ -13,8 +13,6 @@
 namespace rgbd::refine {
 namespace {
 
-constexpr GstFlowReturn kNothing = GST_AGGREGATOR_FLOW_NEED_DATA;
-
 void warn_once(GstRgbdRefine* self, bool& said, const std::string& text) {
   if (std::exchange(said, true)) {
     GST_DEBUG_OBJECT(self, "%s", text.c_str());
@@ -23,11 +21,11 @@ void warn_once(GstRgbdRefine* self, bool& said, const std::string& text) {
   }
 }
 
-GstFlowReturn pass_over_bad(GstRgbdRefine* self, const char* problem) {
+GstFlowReturn pass_over_bad(GstRgbdRefine* self, GstBuffer* rgb, const char* problem) {
   State& state = *self->state;
   state.stats.dropped(Drop::kBad);
   warn_once(self, state.said.bad_frame, std::string("A pair is passed over: ") + problem + ".");
-  return kNothing;
+  return push_nothing(self, rgb);
 }
 
 BufferPtr allocate(GstRgbdRefine* self) {
@@ -63,6 +61,7 @@ GstFlowReturn push(GstRgbdRefine* self, BufferPtr out, GstBuffer* rgb, Made how)
         GST_BUFFER_PTS(rgb) + (GST_BUFFER_DURATION_IS_VALID(rgb) ? GST_BUFFER_DURATION(rgb) : 0);
     GST_OBJECT_UNLOCK(self);
   }
+  if (std::exchange(state.discontinuous, false)) GST_BUFFER_FLAG_SET(out.get(), GST_BUFFER_FLAG_DISCONT);
   state.stats.frame_out(how);
   state.segment_sent = true;
   return gst_aggregator_finish_buffer(aggregator, out.release());
@@ -97,7 +96,7 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
   State& state = *self->state;
   if (!state.has_output) {
     state.stats.dropped(Drop::kUnpairedRgb);
-    return kNothing;
+    return push_nothing(self, rgb);
   }
   GstClockTime began = gst_util_get_timestamp();
   try {
@@ -116,8 +115,10 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
     } else {
       std::optional<Result> result = run_engine(state, image_view(image), input, output);
       if (!result) {
+        // Whoever interrupted tells downstream, or stops it; an event of ours might have to wait there.
         state.stats.dropped(Drop::kFlushed);
-        return kNothing;
+        state.discontinuous = true;
+        return GST_AGGREGATOR_FLOW_NEED_DATA;
       }
       GstClockTime took = gst_util_get_timestamp() - began;
       state.stats.refined(*result, static_cast<double>(took) / GST_MSECOND);
@@ -130,10 +131,10 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
     }
     return push(self, std::move(buffer), rgb, Made::kRefined);
   } catch (const BadFrame& bad) {
-    return pass_over_bad(self, bad.what());
+    return pass_over_bad(self, rgb, bad.what());
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kInvalidArgument) throw;
-    return pass_over_bad(self, error.what());
+    return pass_over_bad(self, rgb, error.what());
   }
 }
 
@@ -154,16 +155,22 @@ GstFlowReturn push_skipped(GstRgbdRefine* self, const Settings& settings, GstBuf
       how = Made::kRepeated;
     }
   } catch (const BadFrame& bad) {
-    return pass_over_bad(self, bad.what());
+    return pass_over_bad(self, rgb, bad.what());
   }
   if (!out) {
     state.stats.dropped(otherwise);
-    return kNothing;
+    return push_nothing(self, rgb);
   }
   GstCustomMeta* meta = gst_buffer_add_custom_meta(out.get(), kSkipMeta);
   gst_structure_set(gst_custom_meta_get_structure(meta), "refined", G_TYPE_BOOLEAN, FALSE, "skew",
                     G_TYPE_INT64, gint64{skew}, nullptr);
   return push(self, std::move(out), rgb, how);
+}
+
+GstFlowReturn push_nothing(GstRgbdRefine* self, GstBuffer* rgb) {
+  self->state->discontinuous = true;
+  push_gap(self, rgb);
+  return GST_AGGREGATOR_FLOW_NEED_DATA;
 }
 
 void push_gap(GstRgbdRefine* self, GstBuffer* gap) {

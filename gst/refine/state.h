@@ -72,6 +72,7 @@ struct State {
   GstBuffer* last_refined = nullptr;  // for skip-policy=repeat; of the caps `output`
   uint64_t pair_count = 0;            // since start or flush, for inference-interval
   bool segment_sent = false;          // a buffer went out since the last SEGMENT
+  bool discontinuous = false;         // a colour frame came to nothing since the last buffer
   FrameSize warm;                     // size the running model was warmed up for
   LatencyEstimate latency;
   GstClockTime own_latency = 0;                         // what the LATENCY query adds to upstream's
@@ -145,6 +146,10 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
 /// reason to count when nothing goes out.
 GstFlowReturn push_skipped(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, GstBuffer* depth,
                            int64_t skew, Drop otherwise);
+/// A colour frame came to nothing, and its reason is counted: tells so downstream, where a muxer or a
+/// compositor that also has the colour stream would wait for its depth. Answers what aggregate() is to
+/// answer.
+GstFlowReturn push_nothing(GstRgbdRefine* self, GstBuffer* rgb);
 /// A colour gap, passed on as it is.
 void push_gap(GstRgbdRefine* self, GstBuffer* gap);
 
