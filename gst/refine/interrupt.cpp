@@ -40,7 +40,7 @@ bool Interrupt::raised_after_wait() noexcept {
   return interrupted;
 }
 
-bool Interrupt::attach(Pending* pending, const std::array<uint64_t, 2>& flushes) noexcept {
+bool Interrupt::attach(Pending* pending, const Flushes& flushes) noexcept {
   std::lock_guard lock(mutex_);
   if (reasons_ != 0 || flushes != flushes_) return false;
   pending_ = pending;

@@ -17,6 +17,9 @@ namespace rgbd::refine {
 
 enum InputIndex { kRgb = 0, kDepth = 1 };
 
+/// How often each input was flushed.
+using Flushes = std::array<uint64_t, 2>;
+
 class Interrupt {
  public:
   enum Reason : unsigned { kRgbFlush = 1, kDepthFlush = 2, kSeek = 4, kInactive = 8 };
@@ -36,7 +39,7 @@ class Interrupt {
 
   /// Makes `pending` the pair that raise() cancels. False, and not attached: a reason is raised, or an input
   /// was flushed since its count was `flushes`.
-  bool attach(Pending* pending, const std::array<uint64_t, 2>& flushes) noexcept;
+  bool attach(Pending* pending, const Flushes& flushes) noexcept;
   /// Ends attach(). True: nothing was raised meanwhile.
   bool detach() noexcept;
 
@@ -45,7 +48,7 @@ class Interrupt {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   unsigned reasons_ = kInactive;
-  std::array<uint64_t, 2> flushes_{};
+  Flushes flushes_{};
   Pending* pending_ = nullptr;
   bool cancelled_ = false;
 };

@@ -53,15 +53,13 @@ void post_model_updated(GstRgbdRefine* self, const std::string& model, const cha
                                                 "error", G_TYPE_STRING, error, nullptr)));
 }
 
-/// Runs one warm-up inference and starts the latency estimate from it.
-void run_warm_up(GstRgbdRefine* self, FrameSize size) {
-  State& state = *self->state;
-  std::shared_ptr<Refiner> refiner = state.model.current();
-  if (!refiner) return;
-  refiner->warm_up(size.width, size.height);
-  // The first run at a size is slower than the steady state; a second one tells how fast it will be.
+/// Runs the network twice and starts the latency estimate from it: the first run at a size is slower than the
+/// steady state, the second one tells how fast it will be. `run` answers false when it was cancelled.
+template <typename Run>
+void run_warm_up(State& state, FrameSize size, Run&& run) {
+  if (!run()) return;
   GstClockTime before = gst_util_get_timestamp();
-  refiner->warm_up(size.width, size.height);
+  if (!run()) return;
   state.latency.reset(gst_util_get_timestamp() - before);
   state.warm = size;
 }
@@ -116,7 +114,13 @@ gboolean start(GstAggregator* aggregator) {
                     info.architecture.c_str(), info.encoder.c_str(),
                     refiner->info().optimize ? "optimized" : "plain", info.device.c_str());
     // A file's first frame may take its time; a camera's may not.
-    if (upstream_is_live(self)) run_warm_up(self, upstream_size(self));
+    if (upstream_is_live(self)) {
+      FrameSize size = upstream_size(self);
+      run_warm_up(state, size, [&] {
+        refiner->warm_up(size.width, size.height);
+        return true;
+      });
+    }
     report_latency(self);
     return TRUE;
   });
@@ -145,7 +149,7 @@ void warm_up(GstRgbdRefine* self, FrameSize size) {
   if (size == state.warm || !GST_CLOCK_TIME_IS_VALID(gst_aggregator_get_latency(GST_AGGREGATOR(self))))
     return;
   guarded<bool>(GST_ELEMENT(self), "warming the model up", false, [&] {
-    run_warm_up(self, size);
+    run_warm_up(state, size, [&] { return run_blank_pair(state, size); });
     report_latency(self);
     return true;
   });

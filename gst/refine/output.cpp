@@ -67,29 +67,6 @@ GstFlowReturn push(GstRgbdRefine* self, BufferPtr out, GstBuffer* rgb, Made how)
   return gst_aggregator_finish_buffer(aggregator, out.release());
 }
 
-/// Waits where flushes, seeks and state changes can reach it. Nothing: the pair is not wanted any more.
-std::optional<Result> wait_for(State& state, Pending& pending) {
-  if (!state.interrupt.attach(&pending, {state.inputs[kRgb].flushes, state.inputs[kDepth].flushes}))
-    return {};
-  try {
-    std::optional<Result> result = pending.wait();
-    if (!state.interrupt.detach()) result.reset();
-    return result;
-  } catch (...) {
-    if (state.interrupt.detach()) throw;
-    return {};
-  }
-}
-
-/// The pair through the engine. Nothing: cancelled.
-std::optional<Result> run_engine(State& state, const ImageView& image, const DepthView& depth,
-                                 const DepthOut& out) {
-  std::shared_ptr<Refiner> refiner = state.model.current();
-  if (!refiner) return {};
-  std::unique_ptr<Pending> pending = refiner->submit(image, depth, out);
-  return wait_for(state, *pending);
-}
-
 }  // namespace
 
 GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, GstBuffer* depth) {
@@ -113,7 +90,8 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
                 "A depth frame has no valid pixel; there is no depth in its output either.");
       write_zeros(output);
     } else {
-      std::optional<Result> result = run_engine(state, image_view(image), input, output);
+      std::optional<Result> result = run_pair(state, image_view(image), input, output,
+                                              {state.inputs[kRgb].flushes, state.inputs[kDepth].flushes});
       if (!result) {
         // Whoever interrupted tells downstream, or stops it; an event of ours might have to wait there.
         state.stats.dropped(Drop::kFlushed);

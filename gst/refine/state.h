@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 #include "gst/plugin.h"
 #include "gst/refine/interrupt.h"
@@ -108,7 +109,7 @@ gboolean stop(GstAggregator* aggregator);
 void swap_model(GstRgbdRefine* self, const std::string& previous);
 /// Source task, between two frames.
 void take_swapped_model(GstRgbdRefine* self);
-/// Live only: one inference at this size before the first frame needs it.
+/// Source task, live only: inference at this size before the first frame needs it. Can be cancelled.
 void warm_up(GstRgbdRefine* self, FrameSize size);
 /// Tells the base class what the LATENCY query is to answer.
 void report_latency(GstRgbdRefine* self);
@@ -138,6 +139,14 @@ GstFlowReturn flush(GstAggregator* aggregator);
 GstBuffer* clip(GstAggregator* aggregator, GstAggregatorPad* pad, GstBuffer* buffer);
 GstClockTime get_next_time(GstAggregator* aggregator);
 GstFlowReturn aggregate(GstAggregator* aggregator, gboolean timeout);
+
+// run.cpp
+/// Waits for the pair, which came when the inputs had been flushed so often. Nothing: a flush, a seek or a
+/// state change has cancelled it. Throws Error.
+std::optional<Result> run_pair(State& state, const ImageView& image, const DepthView& depth,
+                               const DepthOut& out, const Flushes& flushes);
+/// The same with a made-up pair of this size. False: cancelled.
+bool run_blank_pair(State& state, FrameSize size);
 
 // output.cpp
 /// A pair through the network. Takes nothing; pushes, or counts why not.

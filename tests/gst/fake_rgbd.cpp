@@ -221,6 +221,14 @@ class Refiner : public rgbd::Refiner {
     return std::make_unique<Pending>(job);
   }
   void warm_up(int, int) override {
+    {
+      Control& c = control();
+      std::unique_lock lock(c.mutex);
+      ++c.busy;
+      c.changed.notify_all();
+      c.changed.wait(lock, [&] { return !c.held; });
+      --c.busy;
+    }
     std::this_thread::sleep_for(warm_up_time_);  // stands for work
     change([](Control& c) { ++c.warm_ups; });
   }

@@ -20,7 +20,8 @@ namespace fake_rgbd {
 /// Everything as at the start: nothing held, no failure, counters at 0.
 RGBD_API void reset();
 
-/// From now on pairs stay in the engine until release(); cancelling one frees the engine too.
+/// From now on pairs stay in the engine until release(); cancelling one frees the engine too. Warm-ups, which
+/// nobody can cancel, stay too.
 RGBD_API void hold();
 /// As hold(), but a cancelled pair keeps the engine busy until release(), as real inference does.
 RGBD_API void hold_stubbornly();
