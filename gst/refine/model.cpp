@@ -2,9 +2,35 @@
 // Opening and swapping models, see model.h. No lock is held while the core loads or lets go.
 #include "gst/refine/model.h"
 
+#include <chrono>
+#include <future>
 #include <utility>
+#include <vector>
 
 namespace rgbd::refine {
+namespace {
+
+/// Gives a handle back on a thread of its own: that waits for a cancelled pair which the engine still works
+/// on, and neither a state change nor the next frame may. What the pair writes to is kept alive by its views.
+/// Process exit waits, so that the engine has not the library's statics destroyed under it.
+void let_go(std::shared_ptr<Refiner> model) {
+  if (!model) return;
+  static std::mutex mutex;
+  static std::vector<std::future<void>> leaving;  // ~future waits
+  std::lock_guard lock(mutex);
+  std::erase_if(leaving, [](std::future<void>& one) {
+    return one.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  });
+  try {
+    leaving.reserve(leaving.size() + 1);
+    leaving.push_back(
+        std::async(std::launch::async, [model = std::move(model)]() mutable { model.reset(); }));
+  } catch (const std::exception&) {
+    // No thread or no memory to be had: here, then, as `model` goes out of scope.
+  }
+}
+
+}  // namespace
 
 void Model::open(Runtime* runtime, const Options& options) {
   std::shared_ptr<Refiner> opened = runtime->open(options);
@@ -14,11 +40,15 @@ void Model::open(Runtime* runtime, const Options& options) {
 
 void Model::close() {
   std::shared_ptr<Refiner> running, swapped;
-  std::lock_guard lock(mutex_);
-  ++swap_;
-  running = std::exchange(running_, nullptr);
-  swapped = std::exchange(swapped_, nullptr);
-  frame_size_ = {};
+  {
+    std::lock_guard lock(mutex_);
+    ++swap_;
+    running = std::exchange(running_, nullptr);
+    swapped = std::exchange(swapped_, nullptr);
+    frame_size_ = {};
+  }
+  let_go(std::move(running));
+  let_go(std::move(swapped));
 }
 
 bool Model::is_open() const {
@@ -57,9 +87,12 @@ void Model::load_swap(uint64_t swap, Runtime* runtime, const Options& options) {
 
 bool Model::take_swapped() {
   std::shared_ptr<Refiner> old;
-  std::lock_guard lock(mutex_);
-  if (!swapped_) return false;
-  old = std::exchange(running_, std::exchange(swapped_, nullptr));
+  {
+    std::lock_guard lock(mutex_);
+    if (!swapped_) return false;
+    old = std::exchange(running_, std::exchange(swapped_, nullptr));
+  }
+  let_go(std::move(old));
   return true;
 }
 

@@ -24,7 +24,8 @@ class Model {
  public:
   /// Loads and holds. Blocks; throws Error.
   void open(Runtime* runtime, const Options& options);
-  /// Lets the model go; waits for a pair still in the engine. A swap under way will be thrown away.
+  /// Lets the model go, without waiting for a pair still in the engine: a thread of its own does. A swap
+  /// under way will be thrown away.
   void close();
   bool is_open() const;
   /// The running model; null when closed. Any thread.

@@ -114,9 +114,11 @@ class Engine {
     delay_ = std::chrono::milliseconds(number("delay"));
     thread_ = std::thread([this] { run(); });
   }
-  ~Engine() {
+  ~Engine() { drain(); }
+  /// Ends the thread once the queue is empty, and waits for that.
+  void drain() {
     change([&](Control&) { stopping_ = true; });
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
   }
   void submit(std::shared_ptr<Job> job) {
     change([&](Control& c) {
@@ -208,6 +210,7 @@ class Refiner : public rgbd::Refiner {
     change([](Control& c) { ++c.models; });
   }
   ~Refiner() override {
+    engine_.drain();
     change([](Control& c) { --c.models; });
   }
   const rgbd::Info& info() const noexcept override { return info_; }
@@ -226,7 +229,7 @@ class Refiner : public rgbd::Refiner {
       std::unique_lock lock(c.mutex);
       ++c.busy;
       c.changed.notify_all();
-      c.changed.wait(lock, [&] { return !c.held; });
+      c.changed.wait(lock, [&] { return !c.held || c.stubborn; });
       --c.busy;
     }
     std::this_thread::sleep_for(warm_up_time_);  // stands for work
@@ -322,6 +325,9 @@ uint64_t warm_ups() {
 int models_open() {
   std::lock_guard lock(control().mutex);
   return control().models;
+}
+bool wait_until_models_open(int count) {
+  return wait_for([&](Control& c) { return c.models == count; });
 }
 rgbd::Options last_options() {
   std::lock_guard lock(control().mutex);

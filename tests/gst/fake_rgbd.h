@@ -44,6 +44,9 @@ RGBD_API void fail_next(rgbd::ErrorCode code);
 RGBD_API uint64_t pairs_run();  // forward passes that ended, cancelled ones too
 RGBD_API uint64_t warm_ups();
 RGBD_API int models_open();
+/// Blocks until so many models are open: the element lets go of one on a thread of its own. False after ten
+/// seconds.
+RGBD_API bool wait_until_models_open(int count);
 RGBD_API rgbd::Options last_options();
 RGBD_API rgbd::DepthView last_depth();  // its pointers are stale
 

@@ -204,14 +204,47 @@ TEST_F(Flush, ReadyAndNullCancelThePairAtOnce) {
     SCOPED_TRACE(gst_element_state_get_name(state));
     fake_rgbd::reset();
     Rig rig;
-    fill_engine(rig, fake_rgbd::hold);  // an engine that works on is waited for, so that its memory stays
+    fill_engine(rig);  // which works on although it is told to stop
     EXPECT_TRUE(ends_by_itself([&] { rig.set_state(state); }, fake_rgbd::release));
-    EXPECT_EQ(fake_rgbd::models_open(), 0);
+    EXPECT_TRUE(fake_rgbd::wait_until_models_open(1));
     fake_rgbd::release();
+    EXPECT_TRUE(fake_rgbd::wait_until_models_open(0));
     ASSERT_TRUE(rig.play());
     rig.push_pair(1);
     expect_one(rig, 1);
   }
+}
+
+TEST_F(Flush, AnElementThatIsGoneLeavesTheEngineItsMemory) {
+  {
+    Rig rig;
+    fill_engine(rig);
+  }
+  EXPECT_TRUE(fake_rgbd::wait_until_models_open(1)) << "its pair is still worked on";
+  fake_rgbd::release();
+  EXPECT_TRUE(fake_rgbd::wait_until_models_open(0));
+}
+
+TEST_F(Flush, AnExchangedModelIsNotWaitedForByTheNextFrame) {
+  Rig rig;
+  rig.make_seekable();
+  fill_engine(rig);
+  ASSERT_TRUE(rig.seek(0));
+  // The pair of before the seek is still in the old model, which is left for the new one. Frames without any
+  // depth need no engine.
+  rig.set("model", "fake:add=1");
+  int updated = 0;
+  for (int n = 1; n < 5000 && !updated; ++n) {
+    rig.push_rgb(rgb_frame(n, static_cast<GstClockTime>(n) * kFrame));
+    rig.push_depth(depth_frame(-rgbd::testing::kDepthBase, static_cast<GstClockTime>(n) * kFrame));
+    bool came = rig.pull().has_value();
+    EXPECT_TRUE(came) << n;
+    if (!came) break;
+    updated = rig.count_now(GST_MESSAGE_ELEMENT);
+  }
+  EXPECT_EQ(updated, 1);
+  fake_rgbd::release();
+  EXPECT_TRUE(fake_rgbd::wait_until_models_open(1));
 }
 
 TEST_F(Flush, StatesUpAndDownManyTimes) {
@@ -226,7 +259,7 @@ TEST_F(Flush, StatesUpAndDownManyTimes) {
     ASSERT_TRUE(rig.set_state(i % 4 == 3 ? GST_STATE_NULL : i % 4 == 2 ? GST_STATE_READY : GST_STATE_PAUSED));
   }
   ASSERT_TRUE(rig.set_state(GST_STATE_NULL));
-  EXPECT_EQ(fake_rgbd::models_open(), 0);
+  EXPECT_TRUE(fake_rgbd::wait_until_models_open(0));
 }
 
 }  // namespace

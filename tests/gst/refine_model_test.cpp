@@ -73,9 +73,9 @@ TEST_F(Model, IsLoadedInPausedAndLetGoInReady) {
   ASSERT_TRUE(rig.set_state(GST_STATE_READY));
   EXPECT_EQ(fake_rgbd::models_open(), 0);
   ASSERT_TRUE(rig.set_state(GST_STATE_PAUSED));
-  EXPECT_EQ(fake_rgbd::models_open(), 1);
+  EXPECT_TRUE(fake_rgbd::wait_until_models_open(1));
   ASSERT_TRUE(rig.set_state(GST_STATE_READY));
-  EXPECT_EQ(fake_rgbd::models_open(), 0);
+  EXPECT_TRUE(fake_rgbd::wait_until_models_open(0));
 }
 
 TEST_F(Model, AMissingFileIsNotFoundWithItsPath) {
@@ -145,7 +145,7 @@ TEST_F(Model, IsExchangedBetweenTwoFramesAndNoFrameIsLost) {
   EXPECT_EQ(message.model, "fake:add=4");
   EXPECT_EQ(message.error, "");
   EXPECT_GT(fake_rgbd::warm_ups(), 0u) << "warmed up beside the running one";
-  EXPECT_EQ(fake_rgbd::models_open(), 1);
+  EXPECT_TRUE(fake_rgbd::wait_until_models_open(1));
   GstStructure* stats = nullptr;
   g_object_get(rig.refine(), "stats", &stats, nullptr);
   EXPECT_STREQ(gst_structure_get_string(stats, "model"), "fake:add=4");
@@ -225,7 +225,7 @@ TEST_F(Model, StoppingDuringAnExchangeWaitsForNothing) {
     rig.set("model", "fake:add=4");
     ASSERT_TRUE(fake_rgbd::wait_until_loading());
     EXPECT_TRUE(ends_by_itself([&] { rig.set_state(GST_STATE_NULL); }, fake_rgbd::release_loads));
-    EXPECT_EQ(fake_rgbd::models_open(), 0);
+    EXPECT_TRUE(fake_rgbd::wait_until_models_open(0));
     fake_rgbd::release_loads();
     ASSERT_TRUE(rig.play());
     EXPECT_EQ(added(rig, 0), 4) << "the next start takes what was asked for";
