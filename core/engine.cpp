@@ -4,6 +4,7 @@
 
 #include <torch/version.h>
 
+#include <algorithm>
 #include <map>
 #include <thread>
 
@@ -14,8 +15,6 @@
 
 namespace rgbd {
 namespace {
-
-constexpr unsigned kSmallestInput = 14;
 
 const char* name(Precision precision) {
   switch (precision) {
@@ -217,9 +216,9 @@ void check_same(const Options& loaded, const Options& asked) {
 std::shared_ptr<Engine> open_engine(const Options& asked, NetworkLoader loader) {
   return guarded("loading the model", [&] {
     load_cuda_module();  // before anything of torch runs
-    if (asked.input_size != 0 && asked.input_size < kSmallestInput) {
+    if (asked.input_size != 0 && asked.input_size < kSmallestSide) {
       throw Error(ErrorCode::kInvalidArgument, "an input size of " + std::to_string(asked.input_size) +
-                                                   " is too small: " + std::to_string(kSmallestInput) +
+                                                   " is too small: " + std::to_string(kSmallestSide) +
                                                    " pixels are needed");
     }
     if (asked.batch_size == 0) throw Error(ErrorCode::kInvalidArgument, "a batch size of 0 runs nothing");

@@ -19,7 +19,6 @@
 namespace rgbd {
 namespace {
 
-constexpr int kMinSide = 14;  // pixels; below one patch there is nothing to see
 constexpr int64_t kGrainRows = 16;
 
 [[noreturn]] void invalid(const std::string& text) {
@@ -221,13 +220,13 @@ uint16_t quantise(float inverse, double unit) {
 }  // namespace
 
 Size network_size(Size frame, const InputSpec& spec, unsigned short_side) {
-  if (frame.width < kMinSide || frame.height < kMinSide) {
+  if (frame.width < kSmallestSide || frame.height < kSmallestSide) {
     invalid("a colour frame of " + text(frame.width, frame.height) +
-            " is too small: " + std::to_string(kMinSide) + " pixels a side are needed");
+            " is too small: " + std::to_string(kSmallestSide) + " pixels a side are needed");
   }
-  if (short_side != 0 && short_side < kMinSide) {
-    invalid("an input size of " + std::to_string(short_side) + " is too small: " + std::to_string(kMinSide) +
-            " pixels are needed");
+  if (short_side != 0 && short_side < kSmallestSide) {
+    invalid("an input size of " + std::to_string(short_side) +
+            " is too small: " + std::to_string(kSmallestSide) + " pixels are needed");
   }
   if (short_side > 65535) invalid("an input size of " + std::to_string(short_side) + " is too large");
   int side = short_side != 0 ? static_cast<int>(short_side) : spec.short_side;

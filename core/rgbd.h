@@ -48,6 +48,9 @@ using LogSink = std::function<void(LogLevel, const std::string&)>;
 enum class Precision { kFp32, kFp16, kBf16 };
 enum class ChannelOrder { kAuto, kRgb, kBgr };
 
+/// Shortest side of a colour frame and of the network's input, pixels: one patch. Anything smaller is refused.
+inline constexpr int kSmallestSide = 14;
+
 struct Options {
   std::string model;            // checkpoint path; empty = the embedded model
   std::string device = "auto";  // auto | cpu | cuda | cuda:N | mps

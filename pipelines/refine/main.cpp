@@ -8,6 +8,7 @@
 #include <exception>
 #include <string>
 
+#include "core/rgbd.h"
 #include "pipelines/refine/codec.h"
 #include "pipelines/refine/failure.h"
 #include "pipelines/refine/options.h"
@@ -18,8 +19,6 @@
 
 namespace rgbd {
 namespace {
-
-constexpr int kSmallestSide = 14;  // one patch of the network
 
 struct Pair {
   ColorFrame color;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/rgbd.h"
 #include "pipelines/refine/failure.h"
 #include "pipelines/refine/owned.h"
 #include "pipelines/refine/sequence.h"
@@ -15,7 +16,6 @@
 namespace rgbd {
 namespace {
 
-constexpr int kSmallestInputSize = 14;    // one patch of the network
 constexpr int kLargestInputSize = 16384;  // what the element's property takes
 constexpr double kLargestStep = 1000;     // metres, likewise
 
@@ -163,9 +163,9 @@ RefineOptions parse_options(int argc, char** argv) {
   options.model = text_or(parsed.model, "");
   options.encoder = text_or(parsed.encoder, "auto");
   require_one_of("--encoder", options.encoder, {"auto", "vits", "vitb", "vitl", "vitg"});
-  if (parsed.input_size != 0 && parsed.input_size < kSmallestInputSize)
+  if (parsed.input_size != 0 && parsed.input_size < kSmallestSide)
     refuse("--input-size " + std::to_string(parsed.input_size) + " is too small: " +
-           std::to_string(kSmallestInputSize) + " pixels are the least, 0 is the model's own size");
+           std::to_string(kSmallestSide) + " pixels are the least, 0 is the model's own size");
   if (parsed.input_size > kLargestInputSize)
     refuse("--input-size " + std::to_string(parsed.input_size) +
            " is too large: " + std::to_string(kLargestInputSize) + " pixels are the most");
