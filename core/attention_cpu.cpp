@@ -8,11 +8,14 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#else
+#include "core/rgbd.h"
 #endif
 
 namespace rgbd {
@@ -194,8 +197,8 @@ bool attention_cpu_supports(int64_t) {
 bool attention_cpu_preferred() {
   return false;
 }
-at::Tensor attention_cpu(const at::Tensor& qkv, int64_t) {
-  return qkv;
+at::Tensor attention_cpu(const at::Tensor&, int64_t) {
+  throw Error(ErrorCode::kInternal, "this processor has no attention kernel of its own");
 }
 
 #endif

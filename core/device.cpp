@@ -26,7 +26,6 @@
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
-#include <mutex>
 
 #include "core/errors.h"
 #include "core/log.h"

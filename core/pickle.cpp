@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// See pickle.h. Every size is capped here; which recorded calls mean a tensor, torch_zip.cpp says.
 #include "core/pickle.h"
 
 #include <bit>
