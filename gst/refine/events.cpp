@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events and queries of the three pads: who interrupts the pair in the engine, and who may wait again.
+#include <utility>
+
 #include "gst/refine/state.h"
 
 namespace rgbd::refine {
@@ -49,10 +51,20 @@ gboolean seek(GstRgbdRefine* self, GstEvent* event) {
     gst_event_unref(event);
     return FALSE;
   }
+  // Every sink sends the same seek. The base class would drop a second one too, but only after it had
+  // cancelled the very frame that the first one asked for.
+  guint32 number = gst_event_get_seqnum(event);
+  GST_OBJECT_LOCK(self);
+  bool seen = std::exchange(state.last_seek, number) == number;
+  GST_OBJECT_UNLOCK(self);
+  if (seen) {
+    gst_event_unref(event);
+    return TRUE;
+  }
   // The base class joins the source task before any sink pad sees FLUSH_START.
   state.interrupt.raise(Interrupt::kSeek);
   gboolean done = parent_class()->src_event(GST_AGGREGATOR(self), event);
-  state.interrupt.lower(Interrupt::kSeek);
+  state.interrupt.end_seek();
   return done;
 }
 
@@ -180,7 +192,7 @@ GstFlowReturn flush(GstAggregator* aggregator) {
   state.pair_count = 0;
   state.segment_sent = state.discontinuous = false;
   state.qos.reset();
-  state.interrupt.lower(Interrupt::kSeek);
+  state.interrupt.seek_flushed();
   return GST_FLOW_OK;
 }
 

@@ -7,6 +7,7 @@ namespace rgbd::refine {
 void Interrupt::raise(Reason reason) noexcept {
   std::lock_guard lock(mutex_);
   reasons_ |= reason;
+  if (reason == kSeek) ++seeks_;
   if (reason == kRgbFlush) ++flushes_[kRgb];
   if (reason == kDepthFlush) ++flushes_[kDepth];
   if (pending_) {
@@ -16,15 +17,38 @@ void Interrupt::raise(Reason reason) noexcept {
   changed_.notify_all();
 }
 
-void Interrupt::lower(Reason reason) noexcept {
-  std::lock_guard lock(mutex_);
+void Interrupt::lower_locked(Reason reason) noexcept {
+  if (reason == kSeek) {
+    if (seeks_ == 0 || --seeks_ > 0) return;
+  }
   reasons_ &= ~static_cast<unsigned>(reason);
   changed_.notify_all();
 }
 
+void Interrupt::lower(Reason reason) noexcept {
+  std::lock_guard lock(mutex_);
+  lower_locked(reason);
+}
+
+void Interrupt::seek_flushed() noexcept {
+  std::lock_guard lock(mutex_);
+  if (seeks_ == 0) return;
+  ++flushed_;
+  lower_locked(kSeek);
+}
+
+void Interrupt::end_seek() noexcept {
+  std::lock_guard lock(mutex_);
+  if (flushed_ > 0) {
+    --flushed_;
+  } else {
+    lower_locked(kSeek);
+  }
+}
+
 void Interrupt::reset() noexcept {
   std::lock_guard lock(mutex_);
-  reasons_ = 0;
+  reasons_ = seeks_ = flushed_ = 0;
   changed_.notify_all();
 }
 

@@ -25,9 +25,14 @@ class Interrupt {
   enum Reason : unsigned { kRgbFlush = 1, kDepthFlush = 2, kSeek = 4, kInactive = 8 };
   static Reason flush_of(InputIndex input) { return input == kRgb ? kRgbFlush : kDepthFlush; }
 
-  /// Any thread. Cancels the attached pair.
+  /// Any thread. Cancels the attached pair. Two threads may seek at once: kSeek stays until the last one is
+  /// over.
   void raise(Reason reason) noexcept;
   void lower(Reason reason) noexcept;
+  /// The flush of a seek is over and the task may run: lowers kSeek once, in place of the next end_seek().
+  void seek_flushed() noexcept;
+  /// The seek is over, with or without a flush.
+  void end_seek() noexcept;
   /// The pads start anew: no reason is left, not even of a flush that was never ended.
   void reset() noexcept;
 
@@ -47,7 +52,10 @@ class Interrupt {
   // A leaf, but for Pending::cancel(), which never calls back. Taken with the base class's PAD_LOCK held.
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  void lower_locked(Reason reason) noexcept;
   unsigned reasons_ = kInactive;
+  unsigned seeks_ = 0;    // times that kSeek is raised
+  unsigned flushed_ = 0;  // seeks lowered already, by their flush
   Flushes flushes_{};
   Pending* pending_ = nullptr;
   bool cancelled_ = false;

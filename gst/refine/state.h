@@ -51,8 +51,9 @@ struct Said {
 };
 
 struct State {
-  Settings settings;           // OBJECT_LOCK
-  Runtime* runtime = nullptr;  // set at NULL->READY, never changed after
+  Settings settings;                       // OBJECT_LOCK
+  guint32 last_seek = GST_SEQNUM_INVALID;  // OBJECT_LOCK
+  Runtime* runtime = nullptr;              // set at NULL->READY, never changed after
   Interrupt interrupt;
   Model model;
   Stats stats;

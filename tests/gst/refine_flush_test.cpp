@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ends, flushes, seeks and state changes, each also while a pair is in the engine.
+#include "gst/refine/interrupt.h"
 #include "tests/gst/environment.h"
 #include "tests/gst/fake_rgbd.h"
 #include "tests/gst/refine_rig.h"
@@ -111,6 +112,48 @@ TEST_F(Flush, AFlushingSeekCancelsThePairAtOnce) {
   ASSERT_EQ(frames.size(), 3u);
   EXPECT_EQ(frames[0].rgb_number, 3);
   EXPECT_EQ(rig.stat("dropped-flushed"), 1u);
+}
+
+TEST_F(Flush, TheSameSeekOfASecondSinkDoesNotCancelTheFrameOfTheFirst) {
+  Rig rig;
+  rig.make_seekable();
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  expect_one(rig, 0);
+  GstPad* src = gst_element_get_static_pad(rig.refine(), "src");
+  GstEvent* seek = gst_event_new_seek(1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 0,
+                                      GST_SEEK_TYPE_NONE, -1);
+  ASSERT_TRUE(gst_pad_send_event(src, gst_event_ref(seek)));
+  fake_rgbd::hold();
+  rig.push_pair(1);
+  ASSERT_TRUE(fake_rgbd::wait_until_busy());
+  EXPECT_TRUE(gst_pad_send_event(src, seek)) << "it is done already";
+  fake_rgbd::release();
+  expect_one(rig, 1);
+  EXPECT_EQ(rig.stat("dropped-flushed"), 0u);
+  gst_object_unref(src);
+}
+
+TEST(Interrupt, StaysRaisedUntilTheLastOfTwoSeeksIsOver) {
+  using rgbd::refine::Interrupt;
+  Interrupt interrupt;
+  interrupt.reset();
+  for (bool flushed : {false, true}) {
+    SCOPED_TRACE(flushed);
+    interrupt.raise(Interrupt::kSeek);
+    interrupt.raise(Interrupt::kSeek);
+    if (flushed) interrupt.seek_flushed();  // of the first, before its call returns
+    interrupt.end_seek();
+    EXPECT_TRUE(interrupt.raised_after_wait());
+    if (flushed) {
+      interrupt.seek_flushed();
+      EXPECT_FALSE(interrupt.raised_after_wait()) << "the frames of the second one may come";
+    }
+    interrupt.end_seek();
+    EXPECT_FALSE(interrupt.raised_after_wait());
+    interrupt.seek_flushed();  // of no seek
+    EXPECT_FALSE(interrupt.raised_after_wait());
+  }
 }
 
 TEST_F(Flush, ManySeeksInARow) {
