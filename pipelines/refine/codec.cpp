@@ -44,7 +44,8 @@ OwnedSample run_once(const std::string& elements, OwnedBuffer buffer, const GstC
 /// fast one, which is off by a step or two.
 const char* decoder_of(const ImageFile& file) {
   if (file.format == ImageFormat::kJpeg) return "jpegdec idct-method=islow";
-  return file.deep_color ? "gdkpixbufdec" : "pngdec";
+  const bool deep_color = file.png.bits == 16 && file.png.color_type != kPngGray;
+  return deep_color ? "gdkpixbufdec" : "pngdec";
 }
 
 OwnedSample decode(const char* what, const ImageFile& file, const std::string& convert) {

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "pipelines/refine/png_file.h"
+
 namespace rgbd {
 
 enum class ImageFormat { kPng, kJpeg };
@@ -13,7 +15,7 @@ struct ImageFile {
   std::string path;
   std::string bytes;
   ImageFormat format = ImageFormat::kPng;
-  bool deep_color = false;  // a PNG with more than one channel, of 16 bits each
+  PngHeader png;  // of a PNG
 };
 
 /// A whole PNG or JPEG file. Throws Failure with the path and the reason.

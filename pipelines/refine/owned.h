@@ -2,6 +2,7 @@
 // unique_ptr for what GLib and GStreamer hand out: each type with the call that gives it back.
 #pragma once
 
+#include <gio/gio.h>
 #include <gst/gst.h>
 
 #include <memory>
@@ -18,6 +19,7 @@ struct GiveBack {
   void operator()(GstElement* element) const { gst_object_unref(element); }
   void operator()(GstMessage* message) const { gst_message_unref(message); }
   void operator()(GstSample* sample) const { gst_sample_unref(sample); }
+  void operator()(GZlibDecompressor* zlib) const { g_object_unref(zlib); }
   void operator()(GstStructure* structure) const { gst_structure_free(structure); }
 };
 

@@ -13,6 +13,7 @@
 #include "pipelines/refine/failure.h"
 #include "tests/gst/environment.h"
 #include "tests/pipelines/sample_images.h"
+#include "tests/pipelines/sample_png.h"
 #include "tests/pipelines/temp_folder.h"
 
 namespace rgbd {
@@ -139,6 +140,20 @@ TEST(ImageFile, EveryChangedByteOfAPngIsNoticed) {
     folder.write("changed.png", changed);
     ASSERT_NE(refusal([&] { read_depth_file(folder.file("changed.png")); }), "accepted") << "byte " << at;
   }
+}
+
+TEST(ImageFile, APngWithFewerPixelsThanItSaysIsRefused) {
+  const TempFolder folder;
+  const std::string row(1 + 2 * 8, '\0');
+  folder.write("depth.png", testing::png_of({8, 2, 16, kPngGray, false, row}));
+  EXPECT_EQ(refusal([&] { read_depth_file(folder.file("depth.png")); }),
+            "depth image '" + folder.file("depth.png") + "' is a PNG file cut short");
+  folder.write("depth.png", testing::png_of({8, 2, 16, kPngGray, false, row + row}));
+  EXPECT_EQ(refusal([&] { read_depth_file(folder.file("depth.png")); }), "accepted");
+  // Deep colour has a decoder of its own.
+  folder.write("deep.png", testing::png_of({8, 2, 16, 2, false, std::string(1 + 6 * 8, '\0')}));
+  EXPECT_EQ(refusal([&] { read_color_file(folder.file("deep.png")); }),
+            "colour image '" + folder.file("deep.png") + "' is a PNG file cut short");
 }
 
 TEST(ImageFile, APreviewsEndIsNotTheJpegsEnd) {
