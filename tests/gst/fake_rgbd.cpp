@@ -29,7 +29,7 @@ struct Control {
   std::mutex mutex;
   std::condition_variable changed;
   bool held = false, stubborn = false, loads_held = false;
-  int busy = 0, loading = 0, models = 0;
+  int busy = 0, waiting = 0, loading = 0, models = 0;
   uint64_t pairs = 0, cancelled = 0, warm_ups = 0;
   std::optional<ErrorCode> failure;
   rgbd::Options options;
@@ -174,7 +174,10 @@ class Pending : public rgbd::Pending {
   ~Pending() override { cancel(); }
   std::optional<rgbd::Result> wait() override {
     std::unique_lock lock(control().mutex);
+    ++control().waiting;
+    control().changed.notify_all();
     control().changed.wait(lock, [&] { return job_->done || job_->cancelled; });
+    --control().waiting;
     if (job_->cancelled) return {};
     if (job_->failure) throw Error(*job_->failure, "the stand-in was told to fail");
     rgbd::Result result;
@@ -298,6 +301,9 @@ void release() {
 }
 bool wait_until_busy() {
   return wait_for([](Control& c) { return c.busy > 0; });
+}
+bool wait_until_waited_for() {
+  return wait_for([](Control& c) { return c.busy > 0 && c.waiting > 0; });
 }
 bool wait_until_cancelled() {
   return wait_for([](Control& c) { return c.cancelled > 0; });

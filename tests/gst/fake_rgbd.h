@@ -28,6 +28,8 @@ RGBD_API void hold_stubbornly();
 RGBD_API void release();
 /// Blocks until a pair is in the engine. False after ten seconds.
 RGBD_API bool wait_until_busy();
+/// The same, and somebody is inside Pending::wait().
+RGBD_API bool wait_until_waited_for();
 
 /// Blocks until somebody has cancelled a pair since reset(). False after ten seconds.
 RGBD_API bool wait_until_cancelled();

@@ -126,7 +126,7 @@ TEST_F(Flush, TheSameSeekOfASecondSinkDoesNotCancelTheFrameOfTheFirst) {
   ASSERT_TRUE(gst_pad_send_event(src, gst_event_ref(seek)));
   fake_rgbd::hold();
   rig.push_pair(1);
-  ASSERT_TRUE(fake_rgbd::wait_until_busy());
+  ASSERT_TRUE(fake_rgbd::wait_until_waited_for());
   EXPECT_TRUE(gst_pad_send_event(src, seek)) << "it is done already";
   fake_rgbd::release();
   expect_one(rig, 1);
