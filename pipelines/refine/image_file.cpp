@@ -3,13 +3,16 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <string_view>
+#include <system_error>
 
 #include "pipelines/refine/failure.h"
 #include "pipelines/refine/owned.h"
 
 namespace rgbd {
+
+namespace fs = std::filesystem;
+
 namespace {
 
 using namespace std::string_view_literals;
@@ -17,6 +20,7 @@ using namespace std::string_view_literals;
 constexpr std::string_view kJpegStart = "\xff\xd8\xff"sv;
 constexpr std::string_view kJpegEnd = "\xff\xd9"sv;
 constexpr uint8_t kJpegStartOfScan = 0xda;
+constexpr int kMostLinks = 40;  // one after the other, as Linux has it
 
 /// Walks the segments to the first scan; in a scan the end marker can be nothing else. A preview in an
 /// earlier segment has an end of its own.
@@ -53,6 +57,9 @@ std::string described(const char* what, const std::string& path) {
 ImageFile read_image(const char* what, const std::string& path) {
   ImageFile file;
   file.path = path;
+  std::error_code unknown;
+  const fs::file_status status = fs::status(path, unknown);
+  if (fs::is_other(status)) throw Failure(described(what, path) + " cannot be read: it is no regular file");
   gchar* data = nullptr;
   gsize size = 0;
   GError* raw_error = nullptr;
@@ -100,22 +107,28 @@ ImageFile read_depth_file(const std::string& path) {
   return file;
 }
 
-void write_file(const std::string& path, const std::string& bytes) {
-  namespace fs = std::filesystem;
+fs::path written_file(const std::string& path) {
   std::error_code problem;
-  // Absolute, so that there is a folder; through links, so that they stay.
-  const fs::path target = fs::weakly_canonical(fs::absolute(path), problem);
+  fs::path target = fs::absolute(path, problem);
+  // weakly_canonical() leaves a link alone that leads to no file.
+  for (int links = 0; !problem && fs::is_symlink(target, problem); ++links) {
+    if (links == kMostLinks) problem = std::make_error_code(std::errc::too_many_symbolic_link_levels);
+    if (!problem) target = target.parent_path() / fs::read_symlink(target, problem);
+  }
+  if (problem == std::errc::no_such_file_or_directory) problem.clear();
+  if (!problem) target = fs::weakly_canonical(target, problem);
   if (problem) throw Failure("'" + path + "' cannot be written: " + problem.message());
+  return target;
+}
+
+void write_file(const std::string& path, const std::string& bytes) {
+  const fs::path target = written_file(path);
+  std::error_code problem;
   fs::create_directories(target.parent_path(), problem);
   if (problem)
     throw Failure("folder '" + target.parent_path().string() + "' cannot be made: " + problem.message());
   if (fs::is_directory(target)) throw Failure("'" + path + "' cannot be written: it is a folder");
-  if (fs::exists(target) && !fs::is_regular_file(target)) {
-    std::ofstream stream(target, std::ios::binary);
-    if (!stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size())).flush())
-      throw Failure("'" + path + "' cannot be written");
-    return;
-  }
+  if (fs::is_other(target)) throw Failure("'" + path + "' cannot be written: it is no regular file");
   GError* raw_error = nullptr;
   if (!g_file_set_contents(target.c_str(), bytes.data(), static_cast<gssize>(bytes.size()), &raw_error)) {
     OwnedError error(raw_error);

@@ -2,10 +2,8 @@
 // Files in and out: what is refused, and that nothing is lost or half-written.
 #include "pipelines/refine/image_file.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -199,23 +197,37 @@ TEST(WriteFile, SaysWhyItCannot) {
   EXPECT_EQ(folder.entries(), 1);
 }
 
-TEST(WriteFile, LinksAndPipesStayWhatTheyAre) {
+TEST(WriteFile, GoesThroughLinksAndLeavesThem) {
   const TempFolder folder;
   folder.write("target", "old");
   std::filesystem::create_symlink("target", folder.file("link"));
-  write_file(folder.file("link"), "new");
+  std::filesystem::create_symlink("link", folder.file("link to link"));
+  write_file(folder.file("link to link"), "new");
   EXPECT_TRUE(std::filesystem::is_symlink(folder.file("link")));
+  EXPECT_TRUE(std::filesystem::is_symlink(folder.file("link to link")));
   EXPECT_EQ(read_bytes(folder.file("target")), "new");
+  // One that leads to no file yet, and to no folder.
+  std::filesystem::create_symlink("folder/later", folder.file("dangling"));
+  write_file(folder.file("dangling"), "made");
+  EXPECT_TRUE(std::filesystem::is_symlink(folder.file("dangling")));
+  EXPECT_EQ(read_bytes(folder.file("folder/later")), "made");
+  std::filesystem::create_symlink("ring", folder.file("ring"));
+  EXPECT_NE(refusal([&] { write_file(folder.file("ring"), "x"); }), "accepted");
+}
 
+/// Opening a pipe that nobody else has open would wait for ever.
+TEST(Pipes, AreRefused) {
+  const TempFolder folder;
   const std::string pipe = folder.file("pipe");
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
-  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
-  write_file(pipe, "through");
-  char text[16] = {};
-  EXPECT_EQ(read(reader, text, sizeof text), 7);
-  EXPECT_STREQ(text, "through");
-  close(reader);
+  EXPECT_EQ(refusal([&] { read_color_file(pipe); }),
+            "colour image '" + pipe + "' cannot be read: it is no regular file");
+  EXPECT_EQ(refusal([&] { read_depth_file(pipe); }),
+            "depth image '" + pipe + "' cannot be read: it is no regular file");
+  EXPECT_EQ(refusal([&] { write_file(pipe, "x"); }),
+            "'" + pipe + "' cannot be written: it is no regular file");
   EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  EXPECT_NE(refusal([] { read_depth_file("/dev/zero"); }), "accepted");
 }
 
 }  // namespace
