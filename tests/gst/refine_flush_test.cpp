@@ -123,7 +123,7 @@ TEST_F(Flush, TheSameSeekOfASecondSinkDoesNotCancelTheFrameOfTheFirst) {
   GstPad* src = gst_element_get_static_pad(rig.refine(), "src");
   GstEvent* seek = gst_event_new_seek(1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 0,
                                       GST_SEEK_TYPE_NONE, -1);
-  ASSERT_TRUE(gst_pad_send_event(src, gst_event_ref(seek)));
+  ASSERT_TRUE(gst_element_send_event(rig.pipeline(), gst_event_ref(seek)));
   fake_rgbd::hold();
   rig.push_pair(1);
   ASSERT_TRUE(fake_rgbd::wait_until_waited_for());
