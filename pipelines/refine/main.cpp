@@ -12,6 +12,7 @@
 #include "pipelines/refine/codec.h"
 #include "pipelines/refine/failure.h"
 #include "pipelines/refine/options.h"
+#include "pipelines/refine/overwriting.h"
 #include "pipelines/refine/picture.h"
 #include "pipelines/refine/progress.h"
 #include "pipelines/refine/refine_pipeline.h"
@@ -100,6 +101,7 @@ int run(int argc, char** argv) {
   try {
     const RefineOptions options = parse_options(argc, argv);
     const PairList list = list_pairs(options);
+    require_files_of_their_own(options, list);
     load_plugins();
     if (list.pairs.front().digits.empty()) {
       refine_one(options, list.pairs.front());

@@ -81,11 +81,6 @@ void require_same_kind(const char* flag, const std::string& output, bool sequenc
                   : std::string(flag) + " '" + output + "' has a number in the name but --input has none");
 }
 
-void require_own_name(const char* flag, const std::string& output, const RefineOptions& options) {
-  if (output.empty() || (output != options.rgb && output != options.depth)) return;
-  refuse(std::string(flag) + " '" + output + "' would overwrite an input");
-}
-
 }  // namespace
 
 RefineOptions parse_options(int argc, char** argv) {
@@ -155,10 +150,6 @@ RefineOptions parse_options(int argc, char** argv) {
   options.output_depth = text_or(parsed.output_depth, "");
   require_same_kind("--output", options.output, sequence.has_value());
   require_same_kind("--output-depth", options.output_depth, sequence.has_value());
-  require_own_name("--output", options.output, options);
-  require_own_name("--output-depth", options.output_depth, options);
-  if (!options.output.empty() && options.output == options.output_depth)
-    refuse("--output and --output-depth are the same file '" + options.output + "'");
 
   options.model = text_or(parsed.model, "");
   options.encoder = text_or(parsed.encoder, "auto");

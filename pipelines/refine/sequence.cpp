@@ -91,7 +91,10 @@ std::vector<uint64_t> NumberedName::numbers() const {
 
 PairList list_pairs(const RefineOptions& options) {
   const auto rgb = NumberedName::parse(options.rgb);
-  if (!rgb) return {{{"", options.rgb, options.depth, options.output, options.output_depth}}, {}};
+  if (!rgb)
+    return {{{"", options.rgb, options.depth, options.output, options.output_depth}},
+            {options.rgb, options.depth},
+            {}};
 
   const NumberedName depth = NumberedName::parse(options.depth).value();
   const auto output = NumberedName::parse(options.output);
@@ -112,6 +115,9 @@ PairList list_pairs(const RefineOptions& options) {
     list.pairs.push_back({rgb->digits(number), rgb->with(number), depth.with(number),
                           output ? output->with(number) : "",
                           output_depth ? output_depth->with(number) : ""});
+
+  for (uint64_t number : rgb_numbers) list.inputs.push_back(rgb->with(number));
+  for (uint64_t number : depth_numbers) list.inputs.push_back(depth.with(number));
 
   const uint64_t first = std::min(rgb_numbers.front(), depth_numbers.front());
   const uint64_t last = std::max(rgb_numbers.back(), depth_numbers.back());

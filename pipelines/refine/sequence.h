@@ -44,6 +44,7 @@ struct PairFiles {
 
 struct PairList {
   std::vector<PairFiles> pairs;
+  std::vector<std::string> inputs;  // every file the inputs' names stand for, paired or not
   std::vector<std::string> holes;  // a sentence for each list of missing files
 };
 

@@ -111,10 +111,6 @@ TEST(Options, EachMistakeHasASentence) {
   EXPECT_EQ(with({"--max-depth", "-1"}), "--max-depth must be a number above 0");
   EXPECT_EQ(with({"--image-min", "5", "--image-max", "5"}), "--image-max must be above --image-min");
   EXPECT_NE(with({"--depth-scale", "many"}), "accepted");
-  EXPECT_EQ(with({"--output", "a"}), "--output 'a' would overwrite an input");
-  EXPECT_EQ(with({"--output-depth", "b"}), "--output-depth 'b' would overwrite an input");
-  EXPECT_EQ(with({"--output", "c", "--output-depth", "c"}),
-            "--output and --output-depth are the same file 'c'");
 }
 
 TEST(Options, NumberedNamesComeTogether) {

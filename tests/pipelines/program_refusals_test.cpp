@@ -45,6 +45,15 @@ TEST_F(Program, RefusesSizesBelowAPatch) {
   EXPECT_EQ(refine(in_.file("least.png"), depth(), {"--input-size", "14"}).exit_code, 0);
 }
 
+TEST_F(Program, RefusesToOverwriteWhatItReads) {
+  const std::string before = read_bytes(depth());
+  expect_failure(
+      refine(rgb(), depth(), {"--output-depth", in_.file("./depth.png")}),
+      "--output-depth '" + in_.file("./depth.png") + "' would overwrite the input '" + depth() + "'",
+      kExitUsage);
+  EXPECT_EQ(read_bytes(depth()), before);
+}
+
 /// Refusals of checkpoints.
 class Model : public Program {
  protected:
