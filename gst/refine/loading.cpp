@@ -66,17 +66,19 @@ void run_warm_up(State& state, FrameSize size, Run&& run) {
 
 struct Swap {
   uint64_t id;
-  Options options;
-  std::string previous;
+  std::string model;
 };
 
 void keep_old_model(GstRgbdRefine* self, const Swap& swap, const char* reason) {
+  std::string running = self->state->model.running_model();
   GST_OBJECT_LOCK(self);
   std::string& model = self->state->settings.options.model;
-  if (model == swap.options.model) model = swap.previous;
+  bool restored = model == swap.model;
+  if (restored) model = running;
   GST_OBJECT_UNLOCK(self);
+  if (restored) g_object_notify(G_OBJECT(self), "model");
   GST_ELEMENT_WARNING(self, RESOURCE, READ, ("The model stays as it was: %s", reason), (nullptr));
-  post_model_updated(self, swap.options.model, reason);
+  post_model_updated(self, swap.model, reason);
 }
 
 void run_swap(GstElement* element, gpointer data) {
@@ -84,7 +86,7 @@ void run_swap(GstElement* element, gpointer data) {
   State& state = *self->state;
   const Swap& swap = *static_cast<Swap*>(data);
   try {
-    state.model.load_swap(swap.id, state.runtime, swap.options);
+    state.model.load_swap(swap.id, state.runtime, swap.model);
   } catch (const std::exception& error) {
     if (!state.model.is_void(swap.id)) keep_old_model(self, swap, error.what());
   } catch (...) {
@@ -106,7 +108,8 @@ gboolean start(GstAggregator* aggregator) {
     state.pair_count = 0;
     state.warm = {};
     state.latency.reset(0);
-    state.model.open(state.runtime, settings_of(self).options);
+    const Options options = settings_of(self).options;
+    state.model.open(state.runtime, options);
     std::shared_ptr<Refiner> refiner = state.model.current();
     const Info& info = refiner->info();
     post_warnings(self, info);
@@ -122,6 +125,8 @@ gboolean start(GstAggregator* aggregator) {
       });
     }
     report_latency(self);
+    // Set while the first one loaded. Whoever sets it from now on finds the model open.
+    if (settings_of(self).options.model != options.model) swap_model(self);
     return TRUE;
   });
 }
@@ -163,10 +168,10 @@ void report_latency(GstRgbdRefine* self) {
   gst_aggregator_set_latency(GST_AGGREGATOR(self), state.own_latency, state.own_latency + 2 * frame);
 }
 
-void swap_model(GstRgbdRefine* self, const std::string& previous) {
+void swap_model(GstRgbdRefine* self) {
   State& state = *self->state;
   if (!state.model.is_open()) return;
-  auto* swap = new Swap{state.model.announce_swap(), settings_of(self).options, previous};
+  auto* swap = new Swap{state.model.announce_swap(), settings_of(self).options.model};
   gst_element_call_async(GST_ELEMENT(self), run_swap, swap,
                          [](gpointer data) { delete static_cast<Swap*>(data); });
 }

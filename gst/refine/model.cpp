@@ -36,6 +36,7 @@ void Model::open(Runtime* runtime, const Options& options) {
   std::shared_ptr<Refiner> opened = runtime->open(options);
   std::lock_guard lock(mutex_);
   running_ = std::move(opened);
+  options_ = options;
 }
 
 void Model::close() {
@@ -60,9 +61,19 @@ std::shared_ptr<Refiner> Model::current() const {
   return running_;
 }
 
-uint64_t Model::announce_swap() {
+std::string Model::running_model() const {
   std::lock_guard lock(mutex_);
-  return ++swap_;
+  return options_.model;
+}
+
+uint64_t Model::announce_swap() {
+  std::shared_ptr<Refiner> swapped;
+  std::unique_lock lock(mutex_);
+  uint64_t number = ++swap_;
+  swapped = std::exchange(swapped_, nullptr);
+  lock.unlock();
+  let_go(std::move(swapped));
+  return number;
 }
 
 bool Model::is_void(uint64_t swap) const {
@@ -70,19 +81,23 @@ bool Model::is_void(uint64_t swap) const {
   return swap != swap_ || !running_;
 }
 
-void Model::load_swap(uint64_t swap, Runtime* runtime, const Options& options) {
+void Model::load_swap(uint64_t swap, Runtime* runtime, const std::string& model) {
   std::lock_guard one_at_a_time(loading_);
   if (is_void(swap)) return;
-  std::shared_ptr<Refiner> loaded = runtime->open(options);
+  Options options;
   FrameSize size;
   {
     std::lock_guard lock(mutex_);
+    options = options_;
     size = frame_size_;
   }
+  options.model = model;
+  std::shared_ptr<Refiner> loaded = runtime->open(options);
   if (size.width > 0) loaded->warm_up(size.width, size.height);
   std::lock_guard lock(mutex_);
   if (swap != swap_ || !running_) return;
   swapped_.swap(loaded);
+  swapped_model_ = model;
 }
 
 bool Model::take_swapped() {
@@ -91,6 +106,7 @@ bool Model::take_swapped() {
     std::lock_guard lock(mutex_);
     if (!swapped_) return false;
     old = std::exchange(running_, std::exchange(swapped_, nullptr));
+    options_.model = swapped_model_;
   }
   let_go(std::move(old));
   return true;

@@ -31,11 +31,15 @@ class Model {
   /// The running model; null when closed. Any thread.
   std::shared_ptr<Refiner> current() const;
 
+  /// Options::model of the running model, or of the one that ran last.
+  std::string running_model() const;
+
   /// Announces a swap: swaps asked for earlier are void from now on. Any thread.
   uint64_t announce_swap();
-  /// Loads `options.model` beside the running one, warms it up, and leaves it for take_swapped(). Blocks, not
-  /// for the streaming thread. Nothing happens when the swap is void by then. Throws Error; the model stays.
-  void load_swap(uint64_t swap, Runtime* runtime, const Options& options);
+  /// Loads `model` beside the running one, with the other options as they were at open(), warms it up, and
+  /// leaves it for take_swapped(). Blocks, not for the streaming thread. Nothing happens when the swap is
+  /// void by then. Throws Error; the model stays.
+  void load_swap(uint64_t swap, Runtime* runtime, const std::string& model);
   bool is_void(uint64_t swap) const;
   /// Between two frames, source task: puts a loaded model in place. True: there was one.
   bool take_swapped();
@@ -46,6 +50,8 @@ class Model {
   std::mutex loading_;  // one load at a time; taken before mutex_
   mutable std::mutex mutex_;
   std::shared_ptr<Refiner> running_, swapped_;
+  Options options_;  // of running_
+  std::string swapped_model_;
   uint64_t swap_ = 0;
   FrameSize frame_size_;
 };

@@ -266,13 +266,12 @@ void set_property(GObject* object, guint id, const GValue* value, GParamSpec* sp
                        spec->name);
   }
   GST_OBJECT_LOCK(self);
-  std::string previous_model = state.settings.options.model;
   bool known = store(state.settings, id, value);
   GST_OBJECT_UNLOCK(self);
   if (!known) {
     G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
   } else if (id == kPropModel) {
-    swap_model(self, previous_model);
+    swap_model(self);
   } else if (id == kPropDepthUnit) {
     gst_pad_mark_reconfigure(GST_AGGREGATOR_SRC_PAD(self));
   }

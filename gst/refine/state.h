@@ -107,7 +107,7 @@ void install_properties(GObjectClass* object_class);
 gboolean start(GstAggregator* aggregator);
 gboolean stop(GstAggregator* aggregator);
 /// The property `model` changed: when frames flow, loads it beside the running one.
-void swap_model(GstRgbdRefine* self, const std::string& previous);
+void swap_model(GstRgbdRefine* self);
 /// Source task, between two frames.
 void take_swapped_model(GstRgbdRefine* self);
 /// Source task, live only: inference at this size before the first frame needs it. Can be cancelled.

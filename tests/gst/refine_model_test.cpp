@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loading a model, exchanging it while frames flow, and what the bus says when either fails.
+#include <atomic>
 #include <cstdlib>
+#include <future>
 
 #include "tests/gst/environment.h"
 #include "tests/gst/fake_rgbd.h"
@@ -199,6 +201,52 @@ TEST_F(Model, OfTwoExchangesTheLastOneCounts) {
   for (int last = n + 20; n < last; ++n) EXPECT_EQ(added(rig, n), 3);
   EXPECT_EQ(updated(rig).model, "fake:add=3") << "not a word about the one in between";
   EXPECT_EQ(model_of(rig), "fake:add=3");
+}
+
+TEST_F(Model, SetWhileTheFirstOneLoadsItIsNotLost) {
+  Rig rig("model=fake:add=1");
+  ASSERT_TRUE(rig.set_state(GST_STATE_READY));
+  fake_rgbd::hold_loads();
+  std::future<bool> done = std::async(std::launch::async, [&] { return rig.play(); });
+  ASSERT_TRUE(fake_rgbd::wait_until_loading());
+  rig.set("model", "fake:add=7");
+  fake_rgbd::release_loads();
+  ASSERT_TRUE(done.get());
+  run_until_added(rig, 0, 1, 7);
+  EXPECT_EQ(model_of(rig), "fake:add=7");
+}
+
+TEST_F(Model, AfterTwoBadFilesThePropertyNamesTheModelThatRuns) {
+  Rig rig("model=fake:add=1");
+  ASSERT_TRUE(rig.play());
+  EXPECT_EQ(added(rig, 0), 1);
+  std::atomic<int> told = 0;
+  auto count = +[](GObject*, GParamSpec*, std::atomic<int>* counter) { ++*counter; };
+  g_signal_connect(rig.refine(), "notify::model", G_CALLBACK(count), &told);
+  fake_rgbd::hold_loads();
+  rig.set("model", "/there/is/none");
+  ASSERT_TRUE(fake_rgbd::wait_until_loading());
+  rig.set("model", "fake:bad");
+  fake_rgbd::release_loads();
+  EXPECT_EQ(updated(rig).model, "fake:bad");
+  EXPECT_EQ(model_of(rig), "fake:add=1");
+  EXPECT_EQ(told, 3) << "set, set and restored";
+  for (int n = 1; n < 4; ++n) EXPECT_EQ(added(rig, n), 1);
+}
+
+TEST_F(Model, AnExchangeLeavesWhatActsBelowPausedAlone) {
+  Rig rig("model=fake:add=1 input-size=28");
+  ASSERT_TRUE(rig.play());
+  EXPECT_EQ(added(rig, 0), 1);
+  rig.set("device", "cuda");  // which there is not
+  rig.set("input-size", "56");
+  rig.set("model", "fake:add=4");
+  run_until_added(rig, 1, 1, 4);
+  EXPECT_EQ(fake_rgbd::last_options().input_size, 28u);
+  rig.set("device", "auto");
+  rig.set_state(GST_STATE_READY);
+  ASSERT_TRUE(rig.play());
+  EXPECT_EQ(fake_rgbd::last_options().input_size, 56u) << "now it acts";
 }
 
 TEST_F(Model, ThePairInTheEngineEndsWithTheModelItBeganWith) {
