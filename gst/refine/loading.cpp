@@ -100,7 +100,7 @@ void run_swap(GstElement* element, gpointer data) {
 gboolean start(GstAggregator* aggregator) {
   auto* self = GST_RGBD_REFINE(aggregator);
   State& state = *self->state;
-  return guarded<gboolean>(GST_ELEMENT(self), "loading the model", FALSE, [&] {
+  gboolean started = guarded<gboolean>(GST_ELEMENT(self), "loading the model", FALSE, [&] {
     state.stats.reset();
     state.qos.reset();
     state.said = {};
@@ -129,6 +129,9 @@ gboolean start(GstAggregator* aggregator) {
     if (settings_of(self).options.model != options.model) swap_model(self);
     return TRUE;
   });
+  // The base class does not call stop() then.
+  if (!started) state.model.close();
+  return started;
 }
 
 gboolean stop(GstAggregator* aggregator) {

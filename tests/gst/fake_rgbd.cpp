@@ -236,7 +236,12 @@ class Refiner : public rgbd::Refiner {
       --c.busy;
     }
     std::this_thread::sleep_for(warm_up_time_);  // stands for work
-    change([](Control& c) { ++c.warm_ups; });
+    std::optional<ErrorCode> failure;
+    change([&](Control& c) {
+      ++c.warm_ups;
+      failure = std::exchange(c.failure, {});
+    });
+    if (failure) throw Error(*failure, "the stand-in was told to fail");
   }
 
  private:

@@ -40,7 +40,7 @@ RGBD_API void release_loads();
 /// Blocks until somebody is inside open(). False after ten seconds.
 RGBD_API bool wait_until_loading();
 
-/// The next pair fails with this.
+/// The next pair or warm-up fails with this.
 RGBD_API void fail_next(rgbd::ErrorCode code);
 
 RGBD_API uint64_t pairs_run();  // forward passes that ended, cancelled ones too

@@ -103,6 +103,18 @@ TEST_F(Model, AFileThatIsNoCheckpointIsAReadError) {
   EXPECT_EQ(added(rig, 0), 2);
 }
 
+TEST_F(Model, OneThatFailsToWarmUpIsLetGo) {
+  Rig rig("", "", true);
+  fake_rgbd::fail_next(rgbd::ErrorCode::kOutOfMemory);
+  EXPECT_FALSE(rig.play());
+  EXPECT_TRUE(contains(rig.error_text(), "told to fail"));
+  EXPECT_TRUE(fake_rgbd::wait_until_models_open(0));
+  rig.set("model", "fake:add=2");  // no exchange: nothing runs
+  rig.set_state(GST_STATE_NULL);
+  ASSERT_TRUE(rig.play());
+  EXPECT_EQ(added(rig, 0), 2);
+}
+
 TEST_F(Model, AnUnknownDeviceIsAnErrorWithItsName) {
   Rig rig("device=cuda:7");
   EXPECT_FALSE(rig.play());
