@@ -129,6 +129,7 @@ gboolean sink_event(GstAggregator* aggregator, GstAggregatorPad* pad, GstEvent* 
         gst_event_parse_segment(event, &segment);
         if (segment->format == GST_FORMAT_TIME) gst_aggregator_update_segment(aggregator, segment);
         self->state->segment_sent = false;
+        self->state->qos.reset();  // what the sinks said was about the old one's times
       }
       break;
     default:

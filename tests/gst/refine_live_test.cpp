@@ -352,6 +352,23 @@ TEST_F(Live, PairsThatTheSinkWouldDropAreSkippedBeforeInference) {
   }
 }
 
+TEST_F(Live, ANewSegmentForgetsWhatTheSinkSaid) {
+  Rig rig;
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  ASSERT_TRUE(rig.pull());
+  GstPad* src = gst_element_get_static_pad(rig.refine(), "src");
+  gst_pad_send_event(src, gst_event_new_qos(GST_QOS_TYPE_UNDERFLOW, 1.5, 9 * GST_SECOND, kFrame));
+  gst_object_unref(src);
+  GstPad* rgb = gst_element_get_static_pad(rig.refine(), "rgb");
+  GstSegment segment;
+  gst_segment_init(&segment, GST_FORMAT_TIME);
+  ASSERT_TRUE(gst_pad_send_event(rgb, gst_event_new_segment(&segment)));
+  gst_object_unref(rgb);
+  rig.push_pair(1);
+  EXPECT_TRUE(rig.pull());
+}
+
 TEST_F(Live, AFlushForgetsWhatTheSinkSaid) {
   Rig rig;
   rig.make_seekable();
