@@ -18,6 +18,7 @@ using pickle::Id;
 using pickle::Kind;
 using pickle::Value;
 
+constexpr size_t kLongestName = 255;
 constexpr const char* kFetchAgain = "; the file is damaged or truncated, fetch it again";
 
 /// Why one tensor cannot be had: a clause that follows its key.
@@ -142,8 +143,11 @@ class Interpreter {
   std::vector<int64_t> integers(const Value& value) const {
     const bool is_size = calls(value, "torch", "Size");
     const Value& tuple = is_size ? argument(items(values_[value.arguments], Kind::kTuple), 0) : value;
+    constexpr size_t kMostDimensions = 64;  // torch's own limit; many tensors may share one tuple
+    const auto ids = items(tuple, Kind::kTuple);
+    if (ids.size() > kMostDimensions) throw Unusable("has more than 64 dimensions");
     std::vector<int64_t> numbers;
-    for (Id id : items(tuple, Kind::kTuple)) numbers.push_back(integer(values_[id]));
+    for (Id id : ids) numbers.push_back(integer(values_[id]));
     return numbers;
   }
 
@@ -185,6 +189,8 @@ class Interpreter {
     const Value& type = argument(id, 1);
     const Value& key = argument(id, 2);
     if (type.kind != Kind::kGlobal || key.kind != Kind::kString) throw_executed(whole);
+    // torch counts: "0", "1", … Every tensor keeps its record's name, so a long one would be kept many times.
+    if (key.text.size() > kLongestName) throw Unusable(std::string("is described wrongly") + kFetchAgain);
 
     Storage storage;
     for (const DtypeName& known : kDtypes) {
@@ -217,6 +223,8 @@ std::string archive_folder(const Interpreter::Directory& directory, const std::s
     folder = name.substr(0, name.size() - kPickle.size() + 1);
   }
   if (folder.empty()) throw_bad(path, "a zip file without data.pkl; expected one written by torch.save");
+  if (folder.size() > kLongestName + 1)
+    throw_bad(path, "a zip file with a folder name of " + std::to_string(folder.size()) + " bytes");
   if (directory.count(folder + "constants.pkl") != 0) {
     throw_bad(path,
               "a TorchScript archive, which is a program; save the model's state_dict() with torch.save");
