@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/checkpoint.h"
 
+#include <ATen/ops/aminmax.h>
 #include <ATen/ops/empty_strided.h>
 #include <ATen/ops/from_blob.h>
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -216,6 +218,21 @@ std::vector<int64_t> Checkpoint::shape(const std::string& key) const {
 
 at::Tensor Checkpoint::tensor(const std::string& key) const {
   return entry(key).map();
+}
+
+at::Tensor Checkpoint::weight(const std::string& key) const {
+  const auto view = tensor(key);
+  if (!view.is_floating_point()) {
+    throw_bad(path_, quote(key) + " holds whole numbers (" + c10::toString(view.scalar_type()) +
+                         "), not weights; save it as float32, float16 or bfloat16");
+  }
+  auto copy = view.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).contiguous();
+  if (copy.numel() == 0) return copy;
+  const auto [least, most] = at::aminmax(copy);
+  if (!std::isfinite(least.item<float>()) || !std::isfinite(most.item<float>()))
+    throw_bad(path_,
+              quote(key) + " holds values that are not finite; its training failed, or the file is damaged");
+  return copy;
 }
 
 std::vector<std::string> Checkpoint::keys() const {

@@ -31,6 +31,9 @@ class Checkpoint {
   /// The mapped view. Throws Error{kBadCheckpoint} if absent, or if it depends on an object that would
   /// have to be executed.
   at::Tensor tensor(const std::string& key) const;
+  /// A contiguous float32 copy, to compute with. Throws as tensor() does, and kBadCheckpoint where the file has whole
+  /// numbers (a quantised model without its scales) or values that are not finite: both would give plausible depth.
+  at::Tensor weight(const std::string& key) const;
   std::vector<std::string> keys() const;
 
  private:

@@ -61,6 +61,20 @@ Variant recognise(const Checkpoint& checkpoint) {
   for (int i = 0; i < 4; ++i)
     v.out_channels[i] =
         size_of(checkpoint, head + "projects." + std::to_string(i) + ".weight", 0, v.channels);
+
+  // The file's own numbers: far outside the family they cost memory or break operations later.
+  auto within = [&](const char* what, int64_t size, int64_t least, int64_t most) {
+    if (size < least || size > most) {
+      bad(checkpoint, std::string(what) + " of " + std::to_string(size) +
+                          " make no Camera Depth Model: from " + std::to_string(least) + " to " +
+                          std::to_string(most) + " do");
+    }
+  };
+  within("hidden channels", v.hidden, 1, 16 * v.channels);
+  within("position embeddings", v.positions, 1, 256 * 256);
+  within("features of the head", v.features, 2, 4096);
+  if (v.features % 2) bad(checkpoint, "an odd number of features of the head, " + std::to_string(v.features));
+  for (const auto channels : v.out_channels) within("channels of the head's projections", channels, 1, 8192);
   return v;
 }
 
@@ -173,8 +187,8 @@ Weights::Weights(const Checkpoint& checkpoint) : checkpoint_(checkpoint), varian
 }
 
 at::Tensor Weights::get(const std::string& key) const {
+  auto copy = checkpoint_.weight(key);
   const auto view = checkpoint_.tensor(key);
-  auto copy = view.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).contiguous();
   // Whole pages inside the view go back to the system. The view is this function's own and ends here.
   if (view.is_contiguous()) {
     const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));

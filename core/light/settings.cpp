@@ -117,7 +117,7 @@ class Reader {
 
 InputSpec read_input(const Reader& read) {
   InputSpec input;
-  input.short_side = static_cast<int>(read.number<int64_t>("input_size", 14, 8192));
+  input.short_side = static_cast<int>(read.number<int64_t>("input_size", kSmallestSide, 2048));
   input.multiple = static_cast<int>(read.number<int64_t>("multiple", 1, 256));
   input.upscale = read.either("upscale", "true", "false");
   const auto mean = read.numbers<double>("mean", 3, 3, -10.0, 10.0);
@@ -159,8 +159,8 @@ Settings read_settings(const Checkpoint& checkpoint) {
   s.keep_window = read.number<int64_t>("keep_window", 1, 63);
   if (s.keep_window % 2 == 0) read.bad("keep_window", ", which is even: a window has a centre");
   s.keep_tolerance = read.number<double>("keep_tolerance", 0, 1);
-  s.hole_low = read.number<double>("hole_low", 0, 100);
-  s.hole_high = read.number<double>("hole_high", 0, 100);
+  s.hole_low = read.number<double>("hole_low", 0, 1);
+  s.hole_high = read.number<double>("hole_high", 0.5, 100);
   s.min_valid = read.number<double>("min_valid", 0, 1);
   s.input = read_input(read);
   return s;

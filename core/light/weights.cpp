@@ -72,7 +72,7 @@ Weights::Weights(const Checkpoint& checkpoint)
 }
 
 at::Tensor Weights::get(const std::string& key) const {
-  return checkpoint_.tensor(key).to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).contiguous();
+  return checkpoint_.weight(key);
 }
 
 }  // namespace rgbd::light

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "tests/core/checkpoint_refusal.h"
 #include "tests/support/seeded.h"
@@ -66,6 +67,28 @@ TEST(Checkpoint, MetadataTypesAndScalarsAreRead) {
   EXPECT_EQ(checkpoint.tensor("flag").scalar_type(), at::kBool);
   EXPECT_TRUE(says(test::tensor_refusal(path, "tiny float"), "F8_E4M3"));
   EXPECT_TRUE(says(test::tensor_refusal(path, "absent"), "holds no tensor 'absent'"));
+}
+
+TEST(Checkpoint, WeightsAreFiniteFloats) {
+  const std::string path = temporary("weights.safetensors");
+  const float nan = std::numeric_limits<float>::quiet_NaN(),
+              infinity = std::numeric_limits<float>::infinity();
+  test::write_safetensors(path, {{"half", "F16", {2}, [] { return std::string("\0\x3c\0\xc0", 4); }},
+                                 {"bytes", "I8", {2}, [] { return std::string("\x01\x02"); }},
+                                 {"flag", "BOOL", {1}, [] { return std::string("\x01"); }},
+                                 {"none", "F32", {0}, [] { return std::string(); }},
+                                 floats("nan", {1, nan, 2}),
+                                 floats("infinite", {1, -infinity})});
+  const Checkpoint checkpoint = Checkpoint::open(path);
+  const at::Tensor half = checkpoint.weight("half");
+  EXPECT_EQ(half.scalar_type(), at::kFloat);
+  EXPECT_EQ(half.const_data_ptr<float>()[1], -2.0f);
+  EXPECT_EQ(checkpoint.weight("none").numel(), 0);
+  auto refusal = [&](const char* key) { return test::refusal(path, [&] { checkpoint.weight(key); }); };
+  EXPECT_TRUE(says(refusal("bytes"), "'bytes' holds whole numbers (Char)"));
+  EXPECT_TRUE(says(refusal("flag"), "'flag' holds whole numbers (Bool)"));
+  EXPECT_TRUE(says(refusal("nan"), "'nan' holds values that are not finite"));
+  EXPECT_TRUE(says(refusal("infinite"), "'infinite' holds values that are not finite"));
 }
 
 TEST(Checkpoint, ThePrefixIsWhatComesBeforeTheSentinel) {

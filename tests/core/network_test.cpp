@@ -285,6 +285,26 @@ TEST_F(WrongFile, WrongShapeIsNamed) {
       << text;
 }
 
+TEST_F(WrongFile, SizesOutsideTheFamilyAreNamed) {
+  struct {
+    const char* key;
+    std::vector<int64_t> shape;
+    const char* says;
+  } wrong[] = {
+      {"depth_head_rgbd.scratch.output_conv1.weight", {1, 5000, 1, 1}, "features of the head of 5000"},
+      {"depth_head_rgbd.scratch.output_conv1.weight", {1, 33, 1, 1}, "an odd number of features"},
+      {"depth_head_rgbd.projects.2.weight", {9000, 1, 1, 1}, "projections of 9000"},
+      {"pretrained.pos_embed", {1, 1, 64}, "position embeddings of 0"},
+      {"pretrained.blocks.0.mlp.fc1.weight", {2000, 1}, "hidden channels of 2000"}};
+  for (const auto& [key, shape, says] : wrong) {
+    const auto text = refusal([&, k = std::string(key), s = shape](auto& shapes) {
+      for (auto& tensor : shapes)
+        if (tensor.key == k) tensor.shape = s;
+    });
+    EXPECT_NE(text.find(says), std::string::npos) << text;
+  }
+}
+
 TEST_F(WrongFile, UnknownDepth) {
   const auto text = refusal([](auto& shapes) { erase(shapes, "blocks.3."); });
   EXPECT_NE(text.find("64 wide with 3 blocks"), std::string::npos) << text;
