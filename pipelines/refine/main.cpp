@@ -3,6 +3,7 @@
 // Python program (infer.py) says on the way.
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -97,6 +98,13 @@ void refine_sequence(const RefineOptions& options, const PairList& list) {
   }
 }
 
+/// On every way out, also that of --help: what was printed must have arrived.
+void require_stdout() {
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return;
+  std::fputs("rgbd-refine: standard output cannot be written\n", stderr);
+  _exit(kExitFailed);
+}
+
 int run(int argc, char** argv) {
   try {
     const RefineOptions options = parse_options(argc, argv);
@@ -124,5 +132,7 @@ int run(int argc, char** argv) {
 }  // namespace rgbd
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that grows too large is an error like any other
+  std::atexit(rgbd::require_stdout);
   return rgbd::run(argc, argv);
 }

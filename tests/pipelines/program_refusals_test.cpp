@@ -149,5 +149,31 @@ TEST_F(Program, AnOutputThatCannotBeWrittenIsNamed) {
   EXPECT_EQ(read_bytes(in_.file("file")), "x");
 }
 
+/// `command` as the last words of a line of shell.
+std::vector<std::string> in_shell(const std::string& line, std::vector<std::string> command) {
+  command.insert(command.begin(), {"sh", "-c", line, "sh"});
+  return command;
+}
+
+TEST_F(Program, AnOutputThatGrowsTooLargeIsAnErrorAndLeavesNothing) {
+  // A block is 512 or 1024 bytes; the picture is of noise, and of many.
+  expect_failure(testing::run_program(in_shell("ulimit -f 1; exec \"$@\"",
+                                               command(rgb(), depth(), {"--output", out("picture.png")}))),
+                 "'" + out("picture.png") + "' cannot be written: ");
+}
+
+TEST_F(Program, WhatCannotBePrintedIsAnError) {
+  const std::string line = "exec \"$@\" > /dev/full";
+  const std::string reason = "rgbd-refine: standard output cannot be written\n";
+  for (const std::vector<std::string>& words : {command(rgb(), depth(), {"--output", out("picture.png")}),
+                                                {RGBD_REFINE, "--version"},
+                                                {RGBD_REFINE, "--help"}}) {
+    const Outcome outcome = testing::run_program(in_shell(line, words));
+    EXPECT_EQ(outcome.exit_code, kExitFailed) << words.back();
+    EXPECT_EQ(outcome.err, reason);
+  }
+  EXPECT_EQ(picture("picture.png").width, 2 * kWidth);
+}
+
 }  // namespace
 }  // namespace rgbd
