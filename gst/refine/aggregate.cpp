@@ -30,6 +30,7 @@ bool place(const GstSegment& segment, GstClockTime pts, GstClockTime duration, H
   if (!gst_segment_clip(&segment, GST_FORMAT_TIME, start, stop, &start, &stop)) return false;
   guint64 first = gst_segment_to_running_time(&segment, GST_FORMAT_TIME, start);
   guint64 last = gst_segment_to_running_time(&segment, GST_FORMAT_TIME, stop);
+  if (head.gap && first == kNoTime && last != kNoTime) first = 0;
   if (head.gap && last < first) std::swap(first, last);  // backwards
   head.running_time = first;
   head.end_time = last;
@@ -247,6 +248,15 @@ GstBuffer* clip(GstAggregator* aggregator, GstAggregatorPad* pad, GstBuffer* buf
       GST_BUFFER_DURATION_IS_VALID(buffer) ? GST_BUFFER_DURATION(buffer) : nominal_duration(input);
   if (!place(segment, GST_BUFFER_PTS(buffer), duration, head)) {
     GST_DEBUG_OBJECT(pad, "outside the segment: %" GST_PTR_FORMAT, buffer);
+    gst_buffer_unref(buffer);
+    return nullptr;
+  }
+  // It lies before the start of running time, where a negative pad offset puts it, and so does its partner or
+  // there is none. Taken for one without a timestamp, it would get the wrong one.
+  if (GST_BUFFER_PTS_IS_VALID(buffer) && segment.format == GST_FORMAT_TIME && head.running_time == kNoTime &&
+      settings_of(self).sync_mode != SyncMode::kOrder) {
+    GST_DEBUG_OBJECT(pad, "before running time 0: %" GST_PTR_FORMAT, buffer);
+    if (!head.gap) state.stats.dropped(index == kRgb ? Drop::kUnpairedRgb : Drop::kUnpairedDepth);
     gst_buffer_unref(buffer);
     return nullptr;
   }

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pad offsets, the usual cure for a skew between two cameras: frames pair by the running time that they get.
+#include "tests/gst/environment.h"
+#include "tests/gst/fake_rgbd.h"
+#include "tests/gst/refine_rig.h"
+
+namespace {
+
+using rgbd::testing::kFrame;
+using rgbd::testing::Output;
+using rgbd::testing::Rig;
+
+void set_offset(Rig& rig, const char* pad_name, int frames) {
+  GstPad* pad = gst_element_get_static_pad(rig.refine(), pad_name);
+  gst_pad_set_offset(pad, frames * static_cast<gint64>(kFrame));
+  gst_object_unref(pad);
+}
+
+std::vector<Output> run(Rig& rig) {
+  fake_rgbd::reset();
+  EXPECT_TRUE(rig.play());
+  for (int n = 0; n < 10; ++n) rig.push_pair(n);
+  rig.end();
+  return rig.pull_all();
+}
+
+TEST(Offset, FramesBeforeRunningTimeBeginsHaveNoPartner) {
+  for (const char* moved : {"depth", "rgb"}) {
+    SCOPED_TRACE(moved);
+    Rig rig;
+    set_offset(rig, moved, -3);
+    auto frames = run(rig);
+    ASSERT_EQ(frames.size(), 7u);
+    bool depth = std::string(moved) == "depth";
+    for (int n = 0; n < 7; ++n) {
+      EXPECT_EQ(frames[n].rgb_number, depth ? n : n + 3);
+      EXPECT_EQ(frames[n].depth_number, depth ? n + 3 : n);
+    }
+    EXPECT_EQ(rig.stat("dropped-unpaired-rgb"), 3u);
+    // The end of the colour stream ends the output; what depth is left then is not looked at.
+    EXPECT_EQ(rig.stat("dropped-unpaired-depth"), depth ? 3u : 0u);
+    EXPECT_EQ(rig.count_now(GST_MESSAGE_WARNING), 0) << "every frame has a timestamp";
+  }
+}
+
+TEST(Offset, OfBothPadsIsNoMatter) {
+  Rig rig;
+  set_offset(rig, "rgb", 3);
+  set_offset(rig, "depth", 3);
+  auto frames = run(rig);
+  ASSERT_EQ(frames.size(), 10u);
+  for (int n = 0; n < 10; ++n) EXPECT_EQ(frames[n].depth_number, n);
+}
+
+TEST(Offset, ByOrderTheFirstGoesWithTheFirstWhateverTheOffset) {
+  Rig rig("sync-mode=order");
+  set_offset(rig, "depth", -3);
+  auto frames = run(rig);
+  ASSERT_EQ(frames.size(), 10u);
+  for (int n = 0; n < 10; ++n) EXPECT_EQ(frames[n].depth_number, frames[n].rgb_number);
+}
+
+}  // namespace
