@@ -3,6 +3,7 @@
 // Python program (infer.py) says on the way.
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -22,19 +23,41 @@
 namespace rgbd {
 namespace {
 
+constexpr double kShapeTolerance = 1.1;  // between the aspect ratios of two views that are meant to be one
+
 struct Pair {
   ColorFrame color;
   DepthFrame depth;
 };
+
+std::string size_of(int width, int height) {
+  return std::to_string(width) + "x" + std::to_string(height);
+}
 
 Pair read_pair(const PairFiles& files) {
   const ImageFile color_file = read_color_file(files.rgb);
   const ImageFile depth_file = read_depth_file(files.depth);
   Pair pair{decode_color(color_file), decode_depth(depth_file)};
   if (pair.color.width < kSmallestSide || pair.color.height < kSmallestSide)
-    throw Failure("colour image '" + files.rgb + "' is too small: " + std::to_string(pair.color.width) + "x" +
-                  std::to_string(pair.color.height) + " pixels, at least 14x14 are needed");
+    throw Failure("colour image '" + files.rgb + "' is too small: " +
+                  size_of(pair.color.width, pair.color.height) + " pixels, at least 14x14 are needed");
   return pair;
+}
+
+/// Depth that is turned or cropped otherwise than the colour is stretched over it all the same.
+bool shapes_differ(const Pair& pair) {
+  const double color = double{1} * pair.color.width / pair.color.height;
+  const double depth = double{1} * pair.depth.width / pair.depth.height;
+  return std::max(color / depth, depth / color) > kShapeTolerance;
+}
+
+void warn_of_shapes(const PairFiles& files, const Pair& pair) {
+  std::fprintf(
+      stderr,
+      "Warning: depth image '%s' (%s) has another aspect ratio than colour image '%s' (%s); they must "
+      "show the same view\n",
+      files.depth.c_str(), size_of(pair.depth.width, pair.depth.height).c_str(), files.rgb.c_str(),
+      size_of(pair.color.width, pair.color.height).c_str());
 }
 
 /// "min=0.1234, max=1.2345", in 1/m as infer.py prints it.
@@ -71,6 +94,7 @@ void print_facts(const RefineOptions& options, const ModelFacts& facts) {
 
 void refine_one(const RefineOptions& options, const PairFiles& files) {
   const Pair pair = read_pair(files);
+  if (shapes_differ(pair)) warn_of_shapes(files, pair);
   RefinePipeline pipeline(options);
   print_facts(options, pipeline.facts());
   std::printf("Images loaded: RGB (%d, %d, 3), Depth (%d, %d)\n", pair.color.height, pair.color.width,
@@ -87,11 +111,16 @@ void refine_sequence(const RefineOptions& options, const PairList& list) {
   for (const std::string& hole : list.holes) std::fprintf(stderr, "Warning: %s\n", hole.c_str());
   // The first pair is read before the model is loaded: a wrong file is told at once.
   Pair pair = read_pair(list.pairs.front());
+  bool warned = false;
   RefinePipeline pipeline(options);
   print_facts(options, pipeline.facts());
   Progress progress(list.pairs.size(), isatty(STDOUT_FILENO));
   for (const PairFiles& files : list.pairs) {
     if (&files != &list.pairs.front()) pair = read_pair(files);
+    if (!warned && shapes_differ(pair)) {
+      warn_of_shapes(files, pair);
+      warned = true;
+    }
     const RefinedFrame refined = pipeline.refine(pair.color, pair.depth);
     write_results(options, files, pair, refined.depth);
     progress.frame_done(files.digits + ": " + range_of(refined));

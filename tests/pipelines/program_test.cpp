@@ -114,6 +114,21 @@ TEST_F(Program, DepthMayHaveAnotherSize) {
   }
 }
 
+TEST_F(Program, DepthOfAnotherShapeIsWarnedOf) {
+  const auto warning = [&](int width, int height) {
+    write_file(in_.file("other.png"), encode_png(slope(width, height, 1000)));
+    const Outcome outcome = refine(rgb(), in_.file("other.png"), {"--output="});
+    EXPECT_EQ(outcome.exit_code, 0);
+    return outcome.err;
+  };
+  EXPECT_EQ(warning(48, 64), "Warning: depth image '" + in_.file("other.png") +
+                                 "' (48x64) has another aspect ratio than colour image '" + rgb() +
+                                 "' (64x48); they must show the same view\n");
+  EXPECT_NE(warning(64, 36), "");  // 16:9 for 4:3
+  EXPECT_EQ(warning(32, 24), "");
+  EXPECT_EQ(warning(31, 24), "");  // rounded
+}
+
 TEST_F(Program, OddSizesGiveTheRightPixels) {
   // 61 RGB pixels are 183 bytes, 61 depth pixels 122: rows are padded on the way, to 184 and 124.
   const ColorFrame color = testing::random_color(61, 45);
@@ -218,6 +233,16 @@ TEST_F(Sequence, SizesMayChange) {
   EXPECT_EQ(refined("d0001.png").width, kWidth);
   EXPECT_EQ(refined("d0002.png").width, 50);
   EXPECT_EQ(refined("d0002.png").height, 60);
+}
+
+TEST_F(Sequence, AnotherShapeIsWarnedOfOnce) {
+  for (const char* digits : {"1", "2", "3"}) add(digits);
+  for (const char* name : {"depth_2.png", "depth_3.png"})
+    write_file(in_.file(name), encode_png(slope(kHeight, kWidth, 1000)));
+  const Outcome outcome = refine(in_.file("rgb_%d.png"), in_.file("depth_%d.png"), to_out());
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, StartsWith("Warning: depth image '" + in_.file("depth_2.png") + "' (48x64) has "));
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
 }
 
 TEST_F(Sequence, ABadFrameEndsItAndKeepsWhatIsDone) {
