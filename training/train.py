@@ -18,6 +18,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     p.add_argument("--out", required=True, help="folder for resume files, log and model")
     p.add_argument("--resume", help="folder of an earlier run")
+    p.add_argument("--start", metavar="MODEL", help="model file whose weights a new run begins with")
     p.add_argument("--device", default="cuda")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--steps", type=int, default=20000, help="length of the learning-rate schedule")
@@ -53,7 +54,8 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.manual_seed(a.seed)
     cuda = a.device.startswith("cuda")
-    network = LightNetwork().initialise().to(a.device, memory_format=torch.channels_last)
+    network = model_file.load(a.start).train() if a.start else LightNetwork().initialise()
+    network = network.to(a.device, memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in network.state_dict().items()}
     optimiser = torch.optim.AdamW(network.parameters(), lr=a.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=cuda)
     step, samples, parts = 0, 0, 0
