@@ -27,7 +27,7 @@ void write_raw(const DepthView& depth, const DepthOut& out) {
     uint8_t* to = out.data + out.stride_bytes * y;
     for (int x = 0; x < out.width; ++x) {
       unsigned step = read_step(from + 2 * (int64_t{x} * depth.width / out.width), depth.big_endian);
-      double scaled = std::min(std::round(step * ratio), 65535.0);
+      double scaled = step == 0 ? 0.0 : std::clamp(std::round(step * ratio), 1.0, 65535.0);
       write_step(to + 2 * x, static_cast<unsigned>(scaled), out.big_endian);
     }
   }
@@ -42,8 +42,11 @@ bool has_depth(const DepthView& depth) {
     const uint8_t* row = depth.data + depth.stride_bytes * y;
     for (int x = 0; x < depth.width; ++x) {
       unsigned step = read_step(row + 2 * x, depth.big_endian);
-      double metres = step * depth.metres_per_step;
-      if (step != 0 && metres >= depth.min_depth_m && metres <= depth.max_depth_m) return true;
+      // In float32, as the core compares: with a unit of 0.001 and a limit of 6.1 m, 6100 steps are valid.
+      float metres = static_cast<float>(step * depth.metres_per_step);
+      if (step != 0 && metres >= static_cast<float>(depth.min_depth_m) &&
+          metres <= static_cast<float>(depth.max_depth_m))
+        return true;
     }
   }
   return false;

@@ -6,7 +6,8 @@
 
 namespace rgbd::refine {
 
-/// Input depth at the output's size (nearest neighbour), unit and byte order. Saturates; 0 stays 0.
+/// Input depth at the output's size (nearest neighbour), unit and byte order. Saturates; 0 stays 0, and depth
+/// stays depth: less than half a step becomes 1, as in the core.
 void write_raw(const DepthView& depth, const DepthOut& out);
 /// No depth anywhere.
 void write_zeros(const DepthOut& out);
