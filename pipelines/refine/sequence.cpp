@@ -42,6 +42,32 @@ std::string missing_between(uint64_t first, uint64_t last, const std::vector<uin
   return text;
 }
 
+/// The files of one input.
+struct Images {
+  std::string described;  // "colour images 'rgb/%05d.png'"
+  NumberedName name;
+  NumberedFiles files;
+};
+
+/// "'1.png' and 8 more, whose numbers %02d writes otherwise"; empty if there are none.
+std::string otherwise_written(const Images& images) {
+  const std::vector<std::string>& files = images.files.otherwise_written;
+  if (files.empty()) return "";
+  return "'" + files.front() + "'" +
+         (files.size() > 1 ? " and " + std::to_string(files.size() - 1) + " more" : "") + ", whose numbers " +
+         images.name.conversion() + " writes otherwise";
+}
+
+/// Throws Failure where there is none.
+Images find_images(const std::string& what, const std::string& pattern) {
+  const NumberedName name = NumberedName::parse(pattern).value();
+  const Images images{what + " '" + pattern + "'", name, name.files()};
+  const std::string others = otherwise_written(images);
+  if (images.files.numbers.empty())
+    throw Failure(images.described + ": no such file" + (others.empty() ? "" : ", only " + others));
+  return images;
+}
+
 }  // namespace
 
 std::optional<NumberedName> NumberedName::parse(const std::string& path) {
@@ -71,8 +97,8 @@ std::string NumberedName::with(uint64_t number) const {
   return folder_ + prefix_ + digits(number) + suffix_;
 }
 
-std::vector<uint64_t> NumberedName::numbers() const {
-  std::vector<uint64_t> found;
+NumberedFiles NumberedName::files() const {
+  NumberedFiles found;
   std::error_code unreadable;
   for (const auto& entry : std::filesystem::directory_iterator(folder_.empty() ? "." : folder_, unreadable)) {
     const std::string file = entry.path().filename().string();
@@ -82,50 +108,48 @@ std::vector<uint64_t> NumberedName::numbers() const {
     const std::string_view middle =
         std::string_view(file).substr(prefix_.size(), file.size() - prefix_.size() - suffix_.size());
     const auto number = to_number(middle);
-    // "7" is not what %05d writes.
-    if (number && digits(*number) == middle) found.push_back(*number);
+    if (!number) continue;
+    if (digits(*number) == middle) {
+      found.numbers.push_back(*number);
+    } else {
+      found.otherwise_written.push_back(file);
+    }
   }
-  std::sort(found.begin(), found.end());
+  std::sort(found.numbers.begin(), found.numbers.end());
+  std::sort(found.otherwise_written.begin(), found.otherwise_written.end());
   return found;
 }
 
 PairList list_pairs(const RefineOptions& options) {
-  const auto rgb = NumberedName::parse(options.rgb);
-  if (!rgb)
+  if (!NumberedName::parse(options.rgb))
     return {{{"", options.rgb, options.depth, options.output, options.output_depth}},
             {options.rgb, options.depth},
             {}};
 
-  const NumberedName depth = NumberedName::parse(options.depth).value();
+  const Images rgb = find_images("colour images", options.rgb);
+  const Images depth = find_images("depth images", options.depth);
   const auto output = NumberedName::parse(options.output);
   const auto output_depth = NumberedName::parse(options.output_depth);
-  const std::vector<uint64_t> rgb_numbers = rgb->numbers();
-  const std::vector<uint64_t> depth_numbers = depth.numbers();
-  if (rgb_numbers.empty()) throw Failure("colour images '" + options.rgb + "': no such file");
-  if (depth_numbers.empty()) throw Failure("depth images '" + options.depth + "': no such file");
 
   PairList list;
   std::vector<uint64_t> both;
-  std::set_intersection(rgb_numbers.begin(), rgb_numbers.end(), depth_numbers.begin(), depth_numbers.end(),
-                        std::back_inserter(both));
-  if (both.empty())
-    throw Failure("colour images '" + options.rgb + "' and depth images '" + options.depth +
-                  "' have no number in common");
+  std::set_intersection(rgb.files.numbers.begin(), rgb.files.numbers.end(), depth.files.numbers.begin(),
+                        depth.files.numbers.end(), std::back_inserter(both));
+  if (both.empty()) throw Failure(rgb.described + " and " + depth.described + " have no number in common");
   for (uint64_t number : both)
-    list.pairs.push_back({rgb->digits(number), rgb->with(number), depth.with(number),
+    list.pairs.push_back({rgb.name.digits(number), rgb.name.with(number), depth.name.with(number),
                           output ? output->with(number) : "",
                           output_depth ? output_depth->with(number) : ""});
 
-  for (uint64_t number : rgb_numbers) list.inputs.push_back(rgb->with(number));
-  for (uint64_t number : depth_numbers) list.inputs.push_back(depth.with(number));
-
-  const uint64_t first = std::min(rgb_numbers.front(), depth_numbers.front());
-  const uint64_t last = std::max(rgb_numbers.back(), depth_numbers.back());
-  const std::string rgb_missing = missing_between(first, last, rgb_numbers, *rgb);
-  const std::string depth_missing = missing_between(first, last, depth_numbers, depth);
-  if (!rgb_missing.empty()) list.holes.push_back("colour images '" + options.rgb + "' lack " + rgb_missing);
-  if (!depth_missing.empty())
-    list.holes.push_back("depth images '" + options.depth + "' lack " + depth_missing);
+  const uint64_t first = std::min(rgb.files.numbers.front(), depth.files.numbers.front());
+  const uint64_t last = std::max(rgb.files.numbers.back(), depth.files.numbers.back());
+  for (const Images* images : {&rgb, &depth}) {
+    for (uint64_t number : images->files.numbers) list.inputs.push_back(images->name.with(number));
+    const std::string missing = missing_between(first, last, images->files.numbers, images->name);
+    if (!missing.empty()) list.holes.push_back(images->described + " lack " + missing);
+    const std::string others = otherwise_written(*images);
+    if (!others.empty()) list.holes.push_back(images->described + " leave out " + others);
+  }
   return list;
 }
 

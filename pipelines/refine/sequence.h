@@ -12,6 +12,13 @@ namespace rgbd {
 
 struct RefineOptions;
 
+/// What a folder has of a sequence.
+struct NumberedFiles {
+  std::vector<uint64_t> numbers;  // ascending
+  /// Names, in their order, with a number in other digits: "7" or "007" where %02d is meant. No part of it.
+  std::vector<std::string> otherwise_written;
+};
+
 /// A path with one %d or %0Nd in its file name.
 class NumberedName {
  public:
@@ -23,8 +30,8 @@ class NumberedName {
   std::string with(uint64_t number) const;
   /// The number as it is written in the name: "00012".
   std::string digits(uint64_t number) const;
-  /// The numbers that have a file, in ascending order. Empty if the folder cannot be read.
-  std::vector<uint64_t> numbers() const;
+  /// Empty if the folder cannot be read.
+  NumberedFiles files() const;
 
  private:
   std::string folder_;  // with its final slash, or empty
@@ -45,7 +52,7 @@ struct PairFiles {
 struct PairList {
   std::vector<PairFiles> pairs;
   std::vector<std::string> inputs;  // every file the inputs' names stand for, paired or not
-  std::vector<std::string> holes;  // a sentence for each list of missing files
+  std::vector<std::string> holes;   // a sentence for each list of files that are missing or left out
 };
 
 /// The pairs the options name: one, or every number that both patterns have a file for.

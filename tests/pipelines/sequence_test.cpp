@@ -32,9 +32,9 @@ TEST(NumberedName, FindsTheFilesItWouldWrite) {
   for (const char* name : {"f00010.png", "f00009.png", "f123456.png", "f7.png", "f000011.png", "f0001x.png",
                            "f.png", "f00012.jpg", "g00013.png", "f99999999999999999999.png"})
     folder.write(name, "");
-  EXPECT_EQ(NumberedName::parse(folder.file("f%05d.png"))->numbers(), (Numbers{9, 10, 123456}));
-  EXPECT_EQ(NumberedName::parse(folder.file("f%d.png"))->numbers(), (Numbers{7, 123456}));
-  EXPECT_EQ(NumberedName::parse(folder.file("nowhere/%d.png"))->numbers(), Numbers{});
+  EXPECT_EQ(NumberedName::parse(folder.file("f%05d.png"))->files().numbers, (Numbers{9, 10, 123456}));
+  EXPECT_EQ(NumberedName::parse(folder.file("f%d.png"))->files().numbers, (Numbers{7, 123456}));
+  EXPECT_EQ(NumberedName::parse(folder.file("nowhere/%d.png"))->files().numbers, Numbers{});
 }
 
 RefineOptions options_in(const TempFolder& folder) {
@@ -62,6 +62,40 @@ TEST(PairList, PairsByNumberAndNamesTheHoles) {
   ASSERT_EQ(list.holes.size(), 2u);
   EXPECT_EQ(list.holes[0], "colour images '" + options.rgb + "' lack 01, 04, 07 to 10");
   EXPECT_EQ(list.holes[1], "depth images '" + options.depth + "' lack 004 to 005, 007 to 010");
+}
+
+TEST(NumberedName, TellsOfNumbersWrittenOtherwise) {
+  const TempFolder folder;
+  for (const char* name : {"f7.png", "f007.png", "f10.png", "f07.png", "fx.png", "f7.jpg"})
+    folder.write(name, "");
+  EXPECT_EQ(NumberedName::parse(folder.file("f%02d.png"))->files().otherwise_written,
+            (std::vector<std::string>{"f007.png", "f7.png"}));
+  EXPECT_EQ(NumberedName::parse(folder.file("f%d.png"))->files().otherwise_written,
+            (std::vector<std::string>{"f007.png", "f07.png"}));
+}
+
+TEST(PairList, NamesFilesLeftOutForTheirDigits) {
+  const TempFolder folder;
+  for (int number = 1; number <= 12; ++number) {
+    folder.write("rgb/" + std::to_string(number) + ".png", "");
+    folder.write("depth/0" + std::string(number < 10 ? "0" : "") + std::to_string(number) + ".png", "");
+  }
+  RefineOptions options = options_in(folder);
+  const PairList list = list_pairs(options);
+  EXPECT_EQ(list.pairs.size(), 3u);
+  ASSERT_EQ(list.holes.size(), 2u);
+  EXPECT_EQ(list.holes[0], "colour images '" + options.rgb + "' lack 01 to 09");
+  EXPECT_EQ(list.holes[1], "colour images '" + options.rgb +
+                               "' leave out '1.png' and 8 more, whose numbers %02d writes otherwise");
+  options.rgb = folder.file("rgb/%04d.png");
+  try {
+    list_pairs(options);
+    FAIL() << "accepted";
+  } catch (const Failure& failure) {
+    EXPECT_EQ(failure.what(),
+              "colour images '" + options.rgb +
+                  "': no such file, only '1.png' and 11 more, whose numbers %04d writes otherwise");
+  }
 }
 
 TEST(PairList, WithoutAPairIsAFailure) {
