@@ -123,6 +123,16 @@ gboolean decide_allocation(GstAggregator* aggregator, GstQuery* query) {
   GstVideoInfo info;
   if (!caps || !gst_video_info_from_caps(&info, caps)) return FALSE;
 
+  // Alignment and padding that downstream wants, and its kind of memory.
+  GstAllocator* allocator = nullptr;
+  GstAllocationParams params;
+  gst_allocation_params_init(&params);
+  if (gst_query_get_n_allocation_params(query) > 0) {
+    gst_query_parse_nth_allocation_param(query, 0, &allocator, &params);
+  } else {
+    gst_query_add_allocation_param(query, nullptr, &params);
+  }
+
   GstBufferPool* pool = nullptr;
   guint size = static_cast<guint>(GST_VIDEO_INFO_SIZE(&info)), min = 0, max = 0;
   bool offered = gst_query_get_n_allocation_pools(query) > 0;
@@ -138,6 +148,7 @@ gboolean decide_allocation(GstAggregator* aggregator, GstQuery* query) {
   }
   GstStructure* config = gst_buffer_pool_get_config(pool);
   gst_buffer_pool_config_set_params(config, caps, size, min, max);
+  gst_buffer_pool_config_set_allocator(config, allocator, &params);
   if (gst_query_find_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr)) {
     gst_buffer_pool_config_add_option(config, GST_BUFFER_POOL_OPTION_VIDEO_META);
   }
@@ -147,6 +158,7 @@ gboolean decide_allocation(GstAggregator* aggregator, GstQuery* query) {
     pool = gst_video_buffer_pool_new();
     config = gst_buffer_pool_get_config(pool);
     gst_buffer_pool_config_set_params(config, caps, size, 0, 0);
+    gst_buffer_pool_config_set_allocator(config, allocator, &params);
     gst_buffer_pool_set_config(pool, config);
     min = max = 0;
   }
@@ -156,6 +168,7 @@ gboolean decide_allocation(GstAggregator* aggregator, GstQuery* query) {
     gst_query_add_allocation_pool(query, pool, size, min, max);
   }
   gst_object_unref(pool);
+  if (allocator) gst_object_unref(allocator);
   return TRUE;
 }
 

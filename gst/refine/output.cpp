@@ -41,7 +41,11 @@ BufferPtr allocate(GstRgbdRefine* self) {
   }
   if (!buffer) {
     gsize size = GST_VIDEO_INFO_SIZE(&self->state->output);
-    buffer = gst_buffer_new_allocate(nullptr, size, nullptr);
+    GstAllocator* allocator = nullptr;
+    GstAllocationParams wanted;
+    gst_aggregator_get_allocator(GST_AGGREGATOR(self), &allocator, &wanted);
+    buffer = gst_buffer_new_allocate(allocator, size, &wanted);
+    if (allocator) gst_object_unref(allocator);
     if (!buffer)
       throw Error(ErrorCode::kOutOfMemory,
                   "there is no memory for a depth frame of " + std::to_string(size) + " bytes");

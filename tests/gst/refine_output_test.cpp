@@ -120,6 +120,55 @@ TEST_F(Output, AFrameThatAFlushOfOnePadTookLeavesADiscontinuity) {
   EXPECT_EQ(trace.read(), (Lines{"discont 0", "discont 2"}));
 }
 
+/// Downstream that wants its memory aligned to 128 bytes, and, given a pool, from that.
+GstPadProbeReturn answer_allocation(GstPad*, GstPadProbeInfo* info, gpointer with_pool) {
+  GstQuery* query = GST_PAD_PROBE_INFO_QUERY(info);
+  if (GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION) return GST_PAD_PROBE_OK;
+  GstAllocationParams params;
+  gst_allocation_params_init(&params);
+  params.align = 127;
+  params.padding = 32;
+  gst_query_add_allocation_param(query, nullptr, &params);
+  if (*static_cast<bool*>(with_pool)) {
+    GstBufferPool* pool = gst_video_buffer_pool_new();
+    gst_query_add_allocation_pool(query, pool, kSide * kSide * 2, 1, 1);
+    gst_object_unref(pool);
+  }
+  return GST_PAD_PROBE_HANDLED;
+}
+
+GstPadProbeReturn note_alignment(GstPad*, GstPadProbeInfo* info, gpointer aligns) {
+  GstMemory* memory = gst_buffer_peek_memory(GST_PAD_PROBE_INFO_BUFFER(info), 0);
+  static_cast<std::vector<gsize>*>(aligns)->push_back(memory->align);
+  EXPECT_GE(memory->maxsize, memory->size + 32);
+  return GST_PAD_PROBE_OK;
+}
+
+TEST_F(Output, MemoryIsAsDownstreamWantsItAlsoBeyondItsPool) {
+  for (bool with_pool : {false, true}) {
+    SCOPED_TRACE(with_pool);
+    Rig rig;
+    std::vector<gsize> aligns;
+    GstPad* src = gst_element_get_static_pad(rig.refine(), "src");
+    GstPad* sink = gst_element_get_static_pad(rig.sink(), "sink");
+    auto type = static_cast<GstPadProbeType>(GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM | GST_PAD_PROBE_TYPE_PUSH);
+    gst_pad_add_probe(sink, type, answer_allocation, &with_pool, nullptr);
+    gst_pad_add_probe(src, GST_PAD_PROBE_TYPE_BUFFER, note_alignment, &aligns, nullptr);
+    ASSERT_TRUE(rig.play());
+    std::vector<GstSample*> held;  // all three; the pool has one buffer
+    for (int n = 0; n < 3; ++n) {
+      rig.push_pair(n);
+      held.push_back(gst_app_sink_try_pull_sample(GST_APP_SINK(rig.sink()), 10 * GST_SECOND));
+      ASSERT_NE(held.back(), nullptr);
+    }
+    EXPECT_EQ(aligns.size(), 3u);
+    for (gsize align : aligns) EXPECT_GE(align, 127u);
+    for (GstSample* sample : held) gst_sample_unref(sample);
+    gst_object_unref(src);
+    gst_object_unref(sink);
+  }
+}
+
 TEST_F(Output, AMixerThatAlsoHasTheColourStreamDoesNotWaitForSkippedDepth) {
   if (!gst_registry_check_feature_version(gst_registry_get(), "compositor", 1, 0, 0)) {
     GTEST_SKIP() << "there is no compositor (gst-plugins-base) here";
