@@ -76,12 +76,18 @@ static gboolean set_caps(GstRgbdTestDemux* self, const GstCaps* frame_caps) {
 }
 
 static void start_streams(GstRgbdTestDemux* self, GstEvent* event) {
+  // Made from the event, as the pads would not find it by asking upstream while it is on its way.
+  const gchar* upstream = nullptr;
+  gst_event_parse_stream_start(event, &upstream);
+  GstStreamFlags flags = GST_STREAM_FLAG_NONE;
+  gst_event_parse_stream_flags(event, &flags);
   guint group = 0;
   const bool has_group = gst_event_parse_group_id(event, &group);
   for (int i = 0; i < kStreams; ++i) {
-    gchar* id = gst_pad_create_stream_id(self->src[i], GST_ELEMENT(self), kStreamNames[i]);
+    gchar* id = g_strdup_printf("%s/%s", upstream, kStreamNames[i]);
     GstEvent* start = gst_event_new_stream_start(id);
     gst_event_set_seqnum(start, gst_event_get_seqnum(event));
+    gst_event_set_stream_flags(start, flags);
     if (has_group) gst_event_set_group_id(start, group);
     gst_pad_push_event(self->src[i], start);
     g_free(id);

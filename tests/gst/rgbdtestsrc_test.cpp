@@ -164,6 +164,33 @@ TEST(TestSource, EveryColourFormatHasTheSameColours) {
   }
 }
 
+TEST(TestSource, TheStreamsOfOneCameraBelongTogether) {
+  SourceRig rig("num-buffers=2", {{"rgb", ""}, {"depth", ""}, {"truth", ""}});
+  rig.play();
+  std::string upstream;
+  std::optional<guint> group;
+  for (const char* name : {"rgb", "depth", "truth"}) {
+    ASSERT_TRUE(rig.pull(name)) << name;
+    GstPad* pad = gst_element_get_static_pad(rig.element(name), "sink");
+    GstEvent* event = gst_pad_get_sticky_event(pad, GST_EVENT_STREAM_START, 0);
+    ASSERT_NE(event, nullptr);
+    const gchar* text;
+    guint its_group = 0;
+    gst_event_parse_stream_start(event, &text);
+    ASSERT_TRUE(gst_event_parse_group_id(event, &its_group));
+    std::string id = text;
+    size_t slash = id.rfind('/');
+    ASSERT_NE(slash, std::string::npos) << id;
+    EXPECT_EQ(id.substr(slash + 1), name);
+    if (upstream.empty()) upstream = id.substr(0, slash);
+    EXPECT_EQ(id.substr(0, slash), upstream);
+    EXPECT_EQ(its_group, group.value_or(its_group));
+    group = its_group;
+    gst_event_unref(event);
+    gst_object_unref(pad);
+  }
+}
+
 TEST(TestSource, NumBuffersEndsEveryPad) {
   SourceRig rig("num-buffers=3", kAllPads);
   rig.play();
