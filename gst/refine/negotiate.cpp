@@ -50,6 +50,14 @@ gboolean set_input_caps(GstRgbdRefine* self, InputIndex index, GstCaps* caps) {
                       (nullptr));
     return FALSE;
   }
+  bool has_unit = gst_structure_has_field(gst_caps_get_structure(caps, 0), RGBD_CAPS_DEPTH_UNIT);
+  if (index == kDepth && has_unit && !depth_unit_of(caps) && settings_of(self).depth_unit == 0) {
+    GST_ELEMENT_ERROR(self, STREAM, FORMAT,
+                      ("The field depth-unit of the depth caps has to be a positive number of metres; the "
+                       "property depth-unit overrides it."),
+                      ("caps %" GST_PTR_FORMAT, caps));
+    return FALSE;
+  }
   input.has_caps = true;
   if (index == kDepth) input.caps_unit = depth_unit_of(caps).value_or(0);
   update_frame_durations(self);

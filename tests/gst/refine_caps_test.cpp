@@ -150,6 +150,26 @@ TEST_F(Caps, TheUnitIsThePropertyElseTheCapsElseMillimetres) {
   }
 }
 
+TEST_F(Caps, AUnitThatIsNoneIsAnErrorUnlessThePropertyOverridesIt) {
+  for (const char* unit : {"(double)0", "(double)-0.001", "(string)mm"}) {
+    SCOPED_TRACE(unit);
+    std::string caps = std::string(rgbd::testing::kDepthCaps) + ",depth-unit=" + unit;
+    {
+      Rig rig;
+      rig.set_depth_caps(caps);
+      ASSERT_TRUE(rig.play());
+      rig.push_pair(0);
+      std::string text = rig.error_text();
+      EXPECT_NE(text.find("depth-unit"), std::string::npos) << text;
+    }
+    Rig rig("depth-unit=0.002");
+    rig.set_depth_caps(caps);
+    ASSERT_TRUE(rig.play());
+    rig.push_pair(0);
+    EXPECT_TRUE(rig.pull());
+  }
+}
+
 TEST_F(Caps, AUnitThatDownstreamPinsIsScaledToAndSaturates) {
   struct {
     const char* pinned;
