@@ -8,4 +8,4 @@ static gboolean plugin_init(GstPlugin* plugin) {
 }
 
 GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, rgbd, "Refines the depth of RGB-D cameras",
-                  plugin_init, RGBD_VERSION, "BSD", "rgbdrefine", "https://example.org/rgbdrefine")
+                  plugin_init, RGBD_VERSION, "Apache 2.0", "rgbdrefine", "Unknown package origin")

@@ -58,6 +58,11 @@ class PluginWithoutTorch(unittest.TestCase):
         self.assertIn("rgbdrefine", self.inspect("rgbd"))
         self.assertNotIn("libgstrgbd", self.run_tool("gst-inspect-1.0", "-b").stdout)
 
+    def test_licence_is_one_that_gstreamer_knows(self):
+        listing = self.inspect("rgbd")
+        self.assertRegex(listing, r"(?m)^ *License +Apache 2\.0$")
+        self.assertNotIn("example.org", listing)
+
     def test_properties_are_documented(self):
         for element in ELEMENTS:
             text = self.inspect(element)
