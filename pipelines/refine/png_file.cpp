@@ -5,6 +5,7 @@
 
 #include <array>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pipelines/refine/failure.h"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr uint32_t kLargestSide = 65535;  // the engine's frames
 constexpr size_t kHeaderSize = 13;
+constexpr uint8_t kLastFilter = 4;  // Paeth (section 9.2)
 
 using Pieces = std::vector<std::string_view>;
 
@@ -97,26 +99,74 @@ PngHeader header_of(std::string_view data) {
   return header;
 }
 
-/// Bytes of the pixels before compression: each row with its filter's byte in front, the seven passes of an
-/// interlaced image (section 8.2) one after the other. Passes without a pixel have no rows either.
-uint64_t expected_bytes(const PngHeader& header) {
+/// Rows of one length; the first byte of each says how it is filtered.
+struct Pass {
+  uint64_t rows, row_bytes;
+};
+
+/// The pixels before compression: all rows, or the seven passes of an interlaced image (section 8.2) one
+/// after the other. Passes without a pixel have no rows either.
+std::vector<Pass> passes_of(const PngHeader& header) {
   const uint64_t pixel_bits = uint64_t{header.bits} * channels_of(header.color_type, header.bits);
-  const auto pass = [&](uint32_t x, uint32_t y, uint32_t x_step, uint32_t y_step) -> uint64_t {
-    if (header.width <= x || header.height <= y) return 0;
+  std::vector<Pass> passes;
+  const auto add = [&](uint32_t x, uint32_t y, uint32_t x_step, uint32_t y_step) {
+    if (header.width <= x || header.height <= y) return;
     const uint64_t columns = (header.width - x + x_step - 1) / x_step;
     const uint64_t rows = (header.height - y + y_step - 1) / y_step;
-    return rows * (1 + (columns * pixel_bits + 7) / 8);
+    passes.push_back({rows, 1 + (columns * pixel_bits + 7) / 8});
   };
-  if (!header.interlaced) return pass(0, 0, 1, 1);
-  return pass(0, 0, 8, 8) + pass(4, 0, 8, 8) + pass(0, 4, 4, 8) + pass(2, 0, 4, 4) + pass(0, 2, 2, 4) +
-         pass(1, 0, 2, 2) + pass(0, 1, 1, 2);
+  if (!header.interlaced) {
+    add(0, 0, 1, 1);
+    return passes;
+  }
+  add(0, 0, 8, 8);
+  add(4, 0, 8, 8);
+  add(0, 4, 4, 8);
+  add(2, 0, 4, 4);
+  add(0, 2, 2, 4);
+  add(1, 0, 2, 2);
+  add(0, 1, 1, 2);
+  return passes;
 }
 
-/// Throws unless the pieces decompress to so many bytes.
-void require_pixels(const Pieces& pieces, uint64_t expected) {
+/// Takes the decompressed pixels piece by piece, and keeps nothing but the count. Throws on what does not
+/// belong there.
+class PixelCheck {
+ public:
+  explicit PixelCheck(std::vector<Pass> passes) : passes_(std::move(passes)) {
+    for (const Pass& pass : passes_) expected_ += pass.rows * pass.row_bytes;
+  }
+
+  void take(std::string_view bytes) {
+    if (bytes.size() > expected_ - taken_)
+      throw Failure("is a damaged PNG file: it has more pixels than its header says");
+    for (; row_start_ < taken_ + bytes.size(); next_row())
+      if (static_cast<uint8_t>(bytes[row_start_ - taken_]) > kLastFilter)
+        throw Failure("is a damaged PNG file: a row has an unknown filter");
+    taken_ += bytes.size();
+  }
+  bool complete() const { return taken_ == expected_; }
+
+ private:
+  void next_row() {
+    row_start_ += passes_[pass_].row_bytes;
+    if (++row_ < passes_[pass_].rows) return;
+    row_ = 0;
+    ++pass_;
+  }
+
+  const std::vector<Pass> passes_;
+  uint64_t expected_ = 0, taken_ = 0;
+  uint64_t row_start_ = 0;  // of the first row that is not checked yet: of row_ in pass_
+  uint64_t row_ = 0;
+  size_t pass_ = 0;
+};
+
+/// Throws unless the pieces decompress to exactly these rows.
+void require_pixels(const Pieces& pieces, std::vector<Pass> passes) {
   const Owned<GZlibDecompressor> zlib(g_zlib_decompressor_new(G_ZLIB_COMPRESSOR_FORMAT_ZLIB));
+  PixelCheck pixels(std::move(passes));
   std::array<char, 1 << 16> out;
-  uint64_t total = 0;
   for (std::string_view piece : pieces) {
     while (!piece.empty()) {
       gsize taken = 0, made = 0;
@@ -128,10 +178,9 @@ void require_pixels(const Pieces& pieces, uint64_t expected) {
         g_error_free(raw_error);
         throw Failure("is a damaged PNG file: its pixels cannot be decompressed");
       }
-      total += made;
-      if (total > expected) throw Failure("is a damaged PNG file: it has more pixels than its header says");
+      pixels.take({out.data(), made});
       if (result == G_CONVERTER_FINISHED) {
-        if (total < expected) throw Failure("is a PNG file cut short");
+        if (!pixels.complete()) throw Failure("is a PNG file cut short");
         return;
       }
       piece.remove_prefix(taken);
@@ -145,7 +194,7 @@ void require_pixels(const Pieces& pieces, uint64_t expected) {
 PngHeader checked_png(std::string_view bytes) {
   const Chunks chunks = chunks_of(bytes);
   const PngHeader header = header_of(chunks.header);
-  require_pixels(chunks.pixels, expected_bytes(header));
+  require_pixels(chunks.pixels, passes_of(header));
   return header;
 }
 

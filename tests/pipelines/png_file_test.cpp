@@ -99,6 +99,34 @@ TEST(PngFile, StreamMayBeInManyPiecesButNeedsItsEnd) {
   EXPECT_EQ(refusal(parts), "is a PNG file cut short");
 }
 
+TEST(PngFile, EachRowHasAFilterThatThereIs) {
+  for (const bool interlaced : {false, true}) {
+    PngParts parts{9, 9, 8, kPngGray, interlaced};
+    const std::string whole = zeros(9, 9, 8, interlaced);
+    // The other bytes are pixels, and may be anything.
+    size_t filters = 0;
+    for (size_t at = 0; at < whole.size(); ++at) {
+      parts.pixels = whole;
+      parts.pixels[at] = 5;
+      const std::string reason = refusal(parts);
+      if (reason == "is a damaged PNG file: a row has an unknown filter") {
+        ++filters;
+        parts.pixels[at] = 4;
+        EXPECT_EQ(refusal(parts), "accepted");
+      } else {
+        EXPECT_EQ(reason, "accepted");
+      }
+    }
+    // The passes have 2, 2, 1, 3, 2, 5 and 4 rows.
+    EXPECT_EQ(filters, interlaced ? 19u : 9u);
+    if (!interlaced) {
+      parts.pixels = whole;
+      parts.pixels[10 * 8] = 5;
+      EXPECT_NE(refusal(parts), "accepted");
+    }
+  }
+}
+
 TEST(PngFile, GarbageForPixelsIsRefused) {
   PngParts parts{4, 4, 8, kPngGray};
   parts.compressed = "no zlib stream";
