@@ -99,7 +99,7 @@ TEST_F(Live, LatencyIsUpstreamsAFrameAndTheInference) {
 }
 
 TEST_F(Live, TheWarmUpTellsTheLatencyBeforeTheFirstFrame) {
-  Rig rig("model=fake:warm=40", "", true);
+  Rig rig("model=fake:warm=40,delay=40", "", true);  // as long in PAUSED as for the size in the caps
   play(rig, 100);
   EXPECT_GE(latency(rig).min, 100 * kMs + kFrame + 46 * kMs) << "with the reserve";
 }
@@ -132,7 +132,7 @@ TEST_F(Live, AStateChangeOrASeekCancelsTheWarmUpForANewSize) {
     play(rig);
     fake_rgbd::hold();
     push(rig, 0, 0);
-    ASSERT_TRUE(fake_rgbd::wait_until_busy()) << "16x16 is not what it was warmed up for";
+    ASSERT_TRUE(fake_rgbd::wait_until_waited_for()) << "16x16 is not what it was warmed up for";
     auto interrupt = [&] { to == GST_STATE_PLAYING ? rig.seek(0) : rig.set_state(to); };
     EXPECT_TRUE(ends_by_itself(interrupt, fake_rgbd::release));
     EXPECT_TRUE(fake_rgbd::wait_until_cancelled());

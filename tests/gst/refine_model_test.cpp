@@ -73,7 +73,7 @@ class Model : public ::testing::Test {
 TEST_F(Model, IsLoadedInPausedAndLetGoInReady) {
   Rig rig;
   ASSERT_TRUE(rig.set_state(GST_STATE_READY));
-  EXPECT_EQ(fake_rgbd::models_open(), 0);
+  EXPECT_TRUE(fake_rgbd::wait_until_models_open(0));
   ASSERT_TRUE(rig.set_state(GST_STATE_PAUSED));
   EXPECT_TRUE(fake_rgbd::wait_until_models_open(1));
   ASSERT_TRUE(rig.set_state(GST_STATE_READY));
