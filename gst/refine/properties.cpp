@@ -368,10 +368,12 @@ void install_properties(GObjectClass* object_class) {
           g_param_spec_enum("sync-mode", "Sync mode", "How a colour frame finds its depth frame",
                             sync_mode_type(), value_of(defaults.sync_mode), kBelowPaused));
   install(kPropLeaky,
-          g_param_spec_enum("leaky", "Leaky",
-                            "Before inference, drop pairs that on the pipeline's clock are older than the "
-                            "latency of upstream and max-pairs frames",
-                            leaky_type(), value_of(defaults.leaky), kAnyTime));
+          g_param_spec_enum(
+              "leaky", "Leaky",
+              "Before inference, drop pairs that on the pipeline's clock are older than the "
+              "latency of upstream and max-pairs frames, or than the pipeline's latency where that is "
+              "larger",
+              leaky_type(), value_of(defaults.leaky), kAnyTime));
   install(kPropMaxPairs, g_param_spec_uint("max-pairs", "Maximum pairs",
                                            "How many frames old a pair may be before leaky drops it", 1, 1000,
                                            defaults.max_pairs, kAnyTime));
