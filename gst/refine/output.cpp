@@ -150,8 +150,11 @@ GstFlowReturn push_skipped(GstRgbdRefine* self, const Settings& settings, GstBuf
 }
 
 GstFlowReturn push_nothing(GstRgbdRefine* self, GstBuffer* rgb) {
-  self->state->discontinuous = true;
-  push_gap(self, rgb);
+  State& state = *self->state;
+  state.discontinuous = true;
+  // A synchronising sink holds each gap as long as a frame, and behind a camera every next pair would be too
+  // old by then. Live mixers have deadlines of their own; others would wait for this frame's time for ever.
+  if (!GST_CLOCK_TIME_IS_VALID(state.upstream_latency)) push_gap(self, rgb);
   return GST_AGGREGATOR_FLOW_NEED_DATA;
 }
 

@@ -83,6 +83,12 @@ TEST_F(Chain, PutsTheFramesTogetherThatTheCameraMadeTogether) {
   }
 }
 
+TEST_F(Chain, AModelSlowerThanTheCameraGoesOnRefiningBeforeASinkThatKeepsTime) {
+  launch("is-live=true num-buffers=60", std::string(kSmall) + " ! queue", "! queue", "model=fake:delay=100",
+         "sync=true");
+  EXPECT_GE(pull_all().size(), 5u);  // of 20 that there is time for; gaps for the dropped ones left one
+}
+
 TEST_F(Chain, SeeksReachTheCameraOnceAndLandOnTheFrame) {
   launch("num-buffers=300", std::string(kSmall) + " ! queue", "! queue", "model=fake:delay=2");
   ASSERT_TRUE(pull());
