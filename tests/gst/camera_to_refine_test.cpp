@@ -16,7 +16,7 @@ struct Out {
 
 class Chain : public ::testing::Test {
  protected:
-  void SetUp() override { fake_rgbd::reset(); }
+  void SetUp() override { ASSERT_TRUE(fake_rgbd::reset()); }
   void TearDown() override {
     if (!pipeline_) return;
     gst_element_set_state(pipeline_, GST_STATE_NULL);

@@ -304,12 +304,14 @@ class Runtime : public rgbd::Runtime {
 
 }  // namespace
 
-void reset() {
+bool reset() {
+  change([](Control& c) { c.held = c.stubborn = c.loads_held = false; });
+  bool gone = wait_for([](Control& c) { return c.models == 0 && c.loading == 0; });
   change([](Control& c) {
-    c.held = c.stubborn = c.loads_held = false;
     c.pairs = c.cancelled = c.warm_ups = 0;
     c.failure.reset();
   });
+  return gone;
 }
 void hold() {
   change([](Control& c) {

@@ -17,8 +17,10 @@
 
 namespace fake_rgbd {
 
-/// Everything as at the start: nothing held, no failure, counters at 0.
-RGBD_API void reset();
+/// Everything as at the start: nothing held, no failure, counters at 0, no model open. Blocks until the
+/// models of earlier elements are gone, whose last pairs would be taken for new ones. False: after ten
+/// seconds one is still open.
+[[nodiscard]] RGBD_API bool reset();
 
 /// From now on pairs stay in the engine until release(); cancelling one frees the engine too. Warm-ups, which
 /// nobody can cancel, stay too.

@@ -142,7 +142,7 @@ TEST(Properties, OfRgbdrefineAreTheContracts) {
 }
 
 TEST(Properties, OfRgbdrefineReachTheCore) {
-  fake_rgbd::reset();
+  ASSERT_TRUE(fake_rgbd::reset());
   Rig rig(
       "model=fake: device=cpu precision=fp16 optimize=false input-size=266 channel-order=rgb "
       "model-instance-id=kitchen batch-size=4 batch-timeout=5000000");
@@ -187,7 +187,7 @@ TEST(Properties, OthersKeepWhatIsSet) {
 }
 
 TEST(Statistics, SayWhatBecameOfEveryFrame) {
-  fake_rgbd::reset();
+  ASSERT_TRUE(fake_rgbd::reset());
   Rig rig("inference-interval=2 skip-policy=raw");
   ASSERT_TRUE(rig.play());
   for (int n = 0; n < 5; ++n) {
@@ -239,7 +239,7 @@ TEST(Statistics, SayWhatBecameOfEveryFrame) {
 }
 
 TEST(Statistics, ComeAsMessagesToo) {
-  fake_rgbd::reset();
+  ASSERT_TRUE(fake_rgbd::reset());
   Rig rig("stats-interval=1");
   ASSERT_TRUE(rig.play());
   for (int n = 0; n < 3; ++n) rig.push_pair(n);
@@ -254,7 +254,7 @@ TEST(Statistics, ComeAsMessagesToo) {
 }
 
 TEST(Statistics, ComeAlsoWhenNothingComesOut) {
-  fake_rgbd::reset();
+  ASSERT_TRUE(fake_rgbd::reset());
   Rig rig("stats-interval=1");
   ASSERT_TRUE(rig.play());
   for (int n = 0; n < 3; ++n) rig.push_rgb(rgbd::testing::rgb_frame(n, n * rgbd::testing::kFrame));

@@ -26,7 +26,7 @@ std::string raw(const std::string& format, int width, int height, const std::str
 
 class Caps : public ::testing::Test {
  protected:
-  void SetUp() override { fake_rgbd::reset(); }
+  void SetUp() override { ASSERT_TRUE(fake_rgbd::reset()); }
   static void push(Rig& rig, const std::string& rgb, const std::string& depth, int n) {
     rig.set_rgb_caps(rgb);
     rig.set_depth_caps(depth);

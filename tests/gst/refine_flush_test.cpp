@@ -16,7 +16,7 @@ using rgbd::testing::Rig;
 
 class Flush : public ::testing::Test {
  protected:
-  void SetUp() override { fake_rgbd::reset(); }
+  void SetUp() override { ASSERT_TRUE(fake_rgbd::reset()); }
   void TearDown() override { fake_rgbd::release(); }
 
   /// Pair 0 in an engine that does not let go of it, not even when it is cancelled.
@@ -56,7 +56,7 @@ TEST_F(Flush, TheEndOfTheStreamWaitsForThePairInTheEngine) {
 TEST_F(Flush, AFlushOfOnePadCancelsThePairAtOnce) {
   for (bool of_rgb : {true, false}) {
     SCOPED_TRACE(of_rgb ? "rgb" : "depth");
-    fake_rgbd::reset();
+    ASSERT_TRUE(fake_rgbd::reset());
     Rig rig;
     fill_engine(rig);
     GstElement* source = of_rgb ? rig.rgb() : rig.depth();
@@ -245,7 +245,7 @@ TEST_F(Flush, PausedKeepsThePairThatIsInTheEngine) {
 TEST_F(Flush, ReadyAndNullCancelThePairAtOnce) {
   for (GstState state : {GST_STATE_READY, GST_STATE_NULL}) {
     SCOPED_TRACE(gst_element_state_get_name(state));
-    fake_rgbd::reset();
+    ASSERT_TRUE(fake_rgbd::reset());
     Rig rig;
     fill_engine(rig);  // which works on although it is told to stop
     EXPECT_TRUE(ends_by_itself([&] { rig.set_state(state); }, fake_rgbd::release));

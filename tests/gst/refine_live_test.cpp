@@ -39,7 +39,7 @@ TEST(LatencyEstimate, RisesAtOnceAndSinksSlowly) {
 class Live : public ::testing::Test {
  protected:
   void SetUp() override {
-    fake_rgbd::reset();
+    ASSERT_TRUE(fake_rgbd::reset());
     clock_ = gst_test_clock_new();
   }
   void TearDown() override {
@@ -126,7 +126,7 @@ TEST_F(Live, TheModelIsWarmBeforeTheFirstFrameAndAfterANewSize) {
 TEST_F(Live, AStateChangeOrASeekCancelsTheWarmUpForANewSize) {
   for (GstState to : {GST_STATE_READY, GST_STATE_NULL, GST_STATE_PLAYING}) {
     SCOPED_TRACE(gst_element_state_get_name(to));
-    fake_rgbd::reset();
+    ASSERT_TRUE(fake_rgbd::reset());
     Rig rig("", "", true);
     rig.make_seekable();
     play(rig);
@@ -235,7 +235,7 @@ TEST_F(Live, OldPairsAreDroppedBeforeInference) {
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(std::string(c.properties) + " " + std::to_string(c.age));
-    fake_rgbd::reset();
+    ASSERT_TRUE(fake_rgbd::reset());
     Rig rig(c.properties, "", true);
     play(rig, 100);
     GstClockTime now = gst_clock_get_time(clock_) + 20 * GST_SECOND;
@@ -302,7 +302,7 @@ GstPadProbeReturn count_qos(GstPad*, GstPadProbeInfo* info, gpointer count) {
 TEST_F(Live, PairsThatTheSinkWouldDropAreSkippedBeforeInference) {
   for (bool qos : {true, false}) {
     SCOPED_TRACE(qos);
-    fake_rgbd::reset();
+    ASSERT_TRUE(fake_rgbd::reset());
     Rig rig(qos ? "" : "qos=false");
     int forwarded = 0;
     for (GstElement* source : {rig.rgb(), rig.depth()}) {

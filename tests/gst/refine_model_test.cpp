@@ -20,7 +20,7 @@ bool contains(const std::string& text, const std::string& part) {
 
 class Model : public ::testing::Test {
  protected:
-  void SetUp() override { fake_rgbd::reset(); }
+  void SetUp() override { ASSERT_TRUE(fake_rgbd::reset()); }
   void TearDown() override {
     fake_rgbd::release();
     fake_rgbd::release_loads();

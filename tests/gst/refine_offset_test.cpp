@@ -17,7 +17,7 @@ void set_offset(Rig& rig, const char* pad_name, int frames) {
 }
 
 std::vector<Output> run(Rig& rig) {
-  fake_rgbd::reset();
+  EXPECT_TRUE(fake_rgbd::reset());
   EXPECT_TRUE(rig.play());
   for (int n = 0; n < 10; ++n) rig.push_pair(n);
   rig.end();

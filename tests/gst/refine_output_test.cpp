@@ -57,7 +57,7 @@ using Lines = std::vector<std::string>;
 
 class Output : public ::testing::Test {
  protected:
-  void SetUp() override { fake_rgbd::reset(); }
+  void SetUp() override { ASSERT_TRUE(fake_rgbd::reset()); }
   void TearDown() override { fake_rgbd::release(); }
 };
 

@@ -73,7 +73,7 @@ TEST(Decide, OrderIgnoresTimes) {
 
 class Pairing : public ::testing::Test {
  protected:
-  void SetUp() override { fake_rgbd::reset(); }
+  void SetUp() override { ASSERT_TRUE(fake_rgbd::reset()); }
   static void expect_matching(const std::vector<Output>& frames) {
     for (const Output& frame : frames) EXPECT_EQ(frame.depth_number, frame.rgb_number);
   }
@@ -340,6 +340,7 @@ TEST_F(Pairing, AColourGapGoesOutAsAGap) {
 TEST_F(Pairing, InferenceIntervalAndSkipPolicy) {
   for (const char* policy : {"drop", "raw", "repeat"}) {
     SCOPED_TRACE(policy);
+    ASSERT_TRUE(fake_rgbd::reset());
     Rig rig(std::string("inference-interval=3 skip-policy=") + policy);
     ASSERT_TRUE(rig.play());
     for (int n = 0; n < 9; ++n) rig.push_pair(n);
@@ -356,7 +357,6 @@ TEST_F(Pairing, InferenceIntervalAndSkipPolicy) {
     }
     EXPECT_EQ(fake_rgbd::pairs_run(), 3u);
     EXPECT_EQ(rig.stat("dropped-interval"), drop ? 6u : 0u);
-    fake_rgbd::reset();
   }
 }
 
