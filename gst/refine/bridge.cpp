@@ -4,30 +4,83 @@
 
 #include <string>
 
+#include "gst/refine/buffer_ptr.h"
+
 namespace rgbd::refine {
 namespace {
 
+/// The component whose rows are the plane's. YUY2 lists its subsampled chroma too; its luma, component 0, is
+/// the widest.
+guint component_of(const GstVideoInfo& info, guint plane) {
+  gint components[GST_VIDEO_MAX_COMPONENTS];
+  gst_video_format_info_component(info.finfo, plane, components);
+  return static_cast<guint>(components[0]);
+}
+
+/// Of one row, those that hold pixels.
+gint64 row_bytes(const GstVideoInfo& info, guint plane) {
+  guint component = component_of(info, plane);
+  gint64 bytes =
+      gint64{GST_VIDEO_INFO_COMP_WIDTH(&info, component)} * GST_VIDEO_INFO_COMP_PSTRIDE(&info, component);
+  return GST_VIDEO_INFO_FORMAT(&info) == GST_VIDEO_FORMAT_YUY2 ? (bytes + 3) / 4 * 4 : bytes;
+}
+
+/// Before gst_video_frame_map(), which takes a GstVideoMeta that contradicts the caps for a bug of its
+/// caller.
+void check_meta(GstBuffer* buffer, const GstVideoInfo& info, const char* name) {
+  const GstVideoMeta* meta = gst_buffer_get_video_meta(buffer);
+  if (!meta) return;
+  if (meta->format != GST_VIDEO_INFO_FORMAT(&info) ||
+      meta->width != static_cast<guint>(GST_VIDEO_INFO_WIDTH(&info)) ||
+      meta->height != static_cast<guint>(GST_VIDEO_INFO_HEIGHT(&info)) ||
+      meta->n_planes < GST_VIDEO_INFO_N_PLANES(&info)) {
+    throw BadFrame(std::string("a ") + name +
+                   " buffer's GstVideoMeta is for another size or format than its caps");
+  }
+  for (guint plane = 0; plane < GST_VIDEO_INFO_N_PLANES(&info); ++plane) {
+    if (meta->stride[plane] >= row_bytes(info, plane)) continue;
+    throw BadFrame(std::string("a ") + name + " buffer has a stride of " +
+                   std::to_string(meta->stride[plane]) + " bytes where its width needs " +
+                   std::to_string(row_bytes(info, plane)));
+  }
+}
+
+/// Whether the rows of a plane lie in more than one memory: where there is a GstVideoMeta,
+/// gst_video_frame_map() maps the first of them alone.
+bool is_split(GstBuffer* buffer, const GstVideoInfo& info) {
+  const GstVideoMeta* meta = gst_buffer_get_video_meta(buffer);
+  if (!meta || gst_buffer_n_memory(buffer) < 2) return false;
+  for (guint plane = 0; plane < GST_VIDEO_INFO_N_PLANES(&info); ++plane) {
+    gint64 rows = GST_VIDEO_INFO_COMP_HEIGHT(&info, component_of(info, plane));
+    gint64 bytes = meta->stride[plane] * (rows - 1) + row_bytes(info, plane);
+    guint first, memories;
+    gsize skip;
+    if (gst_buffer_find_memory(buffer, meta->offset[plane], static_cast<gsize>(bytes), &first, &memories,
+                               &skip) &&
+        memories > 1)
+      return true;
+  }
+  return false;
+}
+
+/// The same buffer in one memory. Transfer full.
+GstBuffer* merged(GstBuffer* buffer) {
+  return gst_buffer_copy_region(
+      buffer,
+      static_cast<GstBufferCopyFlags>(GST_BUFFER_COPY_METADATA | GST_BUFFER_COPY_MEMORY |
+                                      GST_BUFFER_COPY_MERGE),
+      0, static_cast<gsize>(-1));
+}
+
 /// gst_video_frame_map() believes a GstVideoMeta: check that each plane's rows lie inside its memory.
 void check_planes(const GstVideoFrame& frame, const char* name) {
-  const GstVideoFormatInfo* format = frame.info.finfo;
   for (guint plane = 0; plane < GST_VIDEO_FRAME_N_PLANES(&frame); ++plane) {
-    gint components[GST_VIDEO_MAX_COMPONENTS];
-    gst_video_format_info_component(format, plane, components);
-    guint component = static_cast<guint>(components[0]);
-    gint64 rows = GST_VIDEO_FRAME_COMP_HEIGHT(&frame, component);
-    // YUY2 lists its subsampled chroma too; its luma, component 0, is the widest.
-    gint64 row_bytes = gint64{GST_VIDEO_FRAME_COMP_WIDTH(&frame, component)} *
-                       GST_VIDEO_FRAME_COMP_PSTRIDE(&frame, component);
-    if (GST_VIDEO_FRAME_FORMAT(&frame) == GST_VIDEO_FORMAT_YUY2) row_bytes = (row_bytes + 3) / 4 * 4;
-    gint64 stride = GST_VIDEO_FRAME_PLANE_STRIDE(&frame, plane);
-    if (stride < row_bytes) {
-      throw BadFrame(std::string("a ") + name + " buffer has a stride of " + std::to_string(stride) +
-                     " bytes where its width needs " + std::to_string(row_bytes));
-    }
+    gint64 rows = GST_VIDEO_FRAME_COMP_HEIGHT(&frame, component_of(frame.info, plane));
     const GstMapInfo& map = frame.map[plane].data ? frame.map[plane] : frame.map[0];
     gint64 there = static_cast<gint64>(map.size) -
                    (static_cast<const guint8*>(GST_VIDEO_FRAME_PLANE_DATA(&frame, plane)) - map.data);
-    gint64 needed = stride * (rows - 1) + row_bytes;
+    gint64 needed =
+        gint64{GST_VIDEO_FRAME_PLANE_STRIDE(&frame, plane)} * (rows - 1) + row_bytes(frame.info, plane);
     if (there < needed) {
       throw BadFrame(std::string("a ") + name + " buffer has " + std::to_string(there) +
                      " bytes where its caps need " + std::to_string(needed));
@@ -78,6 +131,12 @@ gboolean copy_meta(GstBuffer* from, GstMeta** meta, gpointer data) {
 }  // namespace
 
 MappedFrame::MappedFrame(GstBuffer* buffer, const GstVideoInfo& info, GstMapFlags flags, const char* name) {
+  check_meta(buffer, info, name);
+  BufferPtr whole;
+  if (flags == GST_MAP_READ && is_split(buffer, info)) {
+    whole.reset(merged(buffer));
+    buffer = whole.get();
+  }
   if (!gst_video_frame_map(&frame_, &info, buffer, flags)) {
     throw BadFrame(std::string("a ") + name + " buffer of " + std::to_string(gst_buffer_get_size(buffer)) +
                    " bytes cannot be mapped as " + std::to_string(GST_VIDEO_INFO_WIDTH(&info)) + "x" +
@@ -87,13 +146,6 @@ MappedFrame::MappedFrame(GstBuffer* buffer, const GstVideoInfo& info, GstMapFlag
   }
   mapped_ = true;
   try {
-    // A GstVideoMeta may also claim another size than the caps.
-    if (GST_VIDEO_FRAME_WIDTH(&frame_) != GST_VIDEO_INFO_WIDTH(&info) ||
-        GST_VIDEO_FRAME_HEIGHT(&frame_) != GST_VIDEO_INFO_HEIGHT(&info) ||
-        GST_VIDEO_FRAME_FORMAT(&frame_) != GST_VIDEO_INFO_FORMAT(&info)) {
-      throw BadFrame(std::string("a ") + name +
-                     " buffer's GstVideoMeta is for another size or format than its caps");
-    }
     check_planes(frame_, name);
   } catch (...) {
     unmap();
