@@ -13,8 +13,9 @@
 namespace rgbd::refine {
 namespace {
 
+/// GAP events come as buffers with this flag. A frame without bytes and without the flag is a bad one.
 bool is_gap(GstBuffer* buffer) {
-  return GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP) || gst_buffer_get_size(buffer) == 0;
+  return GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP);
 }
 
 GstClockTime nominal_duration(const Input& input) {
