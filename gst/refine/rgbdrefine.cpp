@@ -101,6 +101,8 @@ static void gst_rgbd_refine_init(GstRgbdRefine* self) {
     self->pads[index] =
         GST_AGGREGATOR_PAD(g_object_new(GST_TYPE_AGGREGATOR_PAD, "name", templates[index]->name_template,
                                         "direction", GST_PAD_SINK, "template", pad_template, nullptr));
+    // Caps may leave out what the template bounds, as the framerate.
+    GST_PAD_SET_ACCEPT_INTERSECT(self->pads[index]);
     gst_element_add_pad(GST_ELEMENT(self), GST_PAD(self->pads[index]));
   }
 }
