@@ -224,6 +224,10 @@ Size network_size(Size frame, const InputSpec& spec, unsigned short_side) {
     invalid("a colour frame of " + text(frame.width, frame.height) +
             " is too small: " + std::to_string(kSmallestSide) + " pixels a side are needed");
   }
+  if (std::max(frame.width, frame.height) > int64_t{kMostAspect} * std::min(frame.width, frame.height)) {
+    invalid("a colour frame of " + text(frame.width, frame.height) + " is too long: one side may be " +
+            std::to_string(kMostAspect) + " times the other");
+  }
   if (short_side != 0 && short_side < kSmallestSide) {
     invalid("an input size of " + std::to_string(short_side) +
             " is too small: " + std::to_string(kSmallestSide) + " pixels are needed");

@@ -18,7 +18,8 @@ struct Size {
 };
 
 /// Network input size for a colour frame: aspect kept, short side = `short_side` (0: the spec's own),
-/// each side a multiple of spec.multiple, rounded half to even. Throws kInvalidArgument below 14 px.
+/// each side a multiple of spec.multiple, rounded half to even. Throws kInvalidArgument below
+/// kSmallestSide and beyond kMostAspect.
 Size network_size(Size frame, const InputSpec& spec, unsigned short_side);
 
 /// Throws Error{kInvalidArgument} on sizes, strides or pointers that contradict each other.

@@ -50,6 +50,9 @@ enum class ChannelOrder { kAuto, kRgb, kBgr };
 
 /// Shortest side of a colour frame and of the network's input, pixels: one patch. Anything smaller is refused.
 inline constexpr int kSmallestSide = 14;
+/// The longer side of a colour frame by the shorter: the network's input keeps it, and what attention costs grows with
+/// the square of its pixels.
+inline constexpr int kMostAspect = 32;
 
 struct Options {
   std::string model;            // checkpoint path; empty = the embedded model

@@ -50,6 +50,13 @@ gboolean set_input_caps(GstRgbdRefine* self, InputIndex index, GstCaps* caps) {
                       (nullptr));
     return FALSE;
   }
+  if (index == kRgb && MAX(width, height) > int64_t{kMostAspect} * MIN(width, height)) {
+    GST_ELEMENT_ERROR(self, STREAM, FORMAT,
+                      ("Colour frames of %dx%d are too long: one side may be %d times the other.", width,
+                       height, kMostAspect),
+                      (nullptr));
+    return FALSE;
+  }
   bool has_unit = gst_structure_has_field(gst_caps_get_structure(caps, 0), RGBD_CAPS_DEPTH_UNIT);
   if (index == kDepth && has_unit && !depth_unit_of(caps) && settings_of(self).depth_unit == 0) {
     GST_ELEMENT_ERROR(self, STREAM, FORMAT,

@@ -106,6 +106,21 @@ TEST(NetworkSize, RoundsHalfToEven) {
   EXPECT_EQ(network_size({56, 16}, spec, 0), (Size{64, 16}));  // 3.5
 }
 
+TEST(NetworkSize, RefusesFramesThatAreTooLong) {
+  const InputSpec cdm;
+  EXPECT_EQ(network_size({448, 14}, cdm, 0), (Size{16576, 518}));
+  for (const Size size : {Size{449, 14}, Size{14, 449}, Size{65535, 2000}}) {
+    try {
+      network_size(size, cdm, 0);
+      ADD_FAILURE() << size.width << 'x' << size.height << " was taken";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+      EXPECT_NE(std::string(error.what()).find(std::to_string(size.height)), std::string::npos)
+          << error.what();
+    }
+  }
+}
+
 TEST(NetworkSize, LeavesSmallFramesAloneWithoutUpscaling) {
   InputSpec spec;
   spec.short_side = 480;

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+// Input that no camera should give, and some does: each gets a clear message or is simply right, and no frame
+// goes uncounted. Broken strides and sizes of whole streams are in refine_caps_test.cpp, timestamps in
+// refine_pairing_test.cpp.
+#include <gst/video/gstvideometa.h>
+
+#include "tests/gst/environment.h"
+#include "tests/gst/fake_rgbd.h"
+#include "tests/gst/refine_rig.h"
+
+namespace {
+
+using rgbd::testing::depth_frame;
+using rgbd::testing::frame_of;
+using rgbd::testing::kDepthBase;
+using rgbd::testing::kDepthCaps;
+using rgbd::testing::kFrame;
+using rgbd::testing::kRgbCaps;
+using rgbd::testing::Output;
+using rgbd::testing::rgb_frame;
+using rgbd::testing::Rig;
+
+std::string raw(const std::string& format, int width, int height) {
+  return "video/x-raw,format=" + format + ",width=" + std::to_string(width) +
+         ",height=" + std::to_string(height) + ",framerate=30/1";
+}
+
+class BadInput : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(fake_rgbd::reset());
+    // A critical is misuse of a library by the element, whatever the input.
+    previous_ = g_log_set_always_fatal(static_cast<GLogLevelFlags>(G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL));
+  }
+  void TearDown() override { g_log_set_always_fatal(previous_); }
+
+  /// Frame n of depth, of one value.
+  static GstBuffer* flat_depth(int n, guint16 step) {
+    GstBuffer* buffer = depth_frame(n, static_cast<GstClockTime>(n) * kFrame);
+    std::vector<guint16> steps(16 * 16, GUINT16_TO_LE(step));
+    gst_buffer_fill(buffer, 0, steps.data(), steps.size() * 2);
+    return buffer;
+  }
+
+ private:
+  GLogLevelFlags previous_{};
+};
+
+/// Two thirds of the buffer's bytes in one memory, one byte in another, the rest in a third.
+GstBuffer* in_pieces(GstBuffer* whole) {
+  const gsize size = gst_buffer_get_size(whole), cut = size * 2 / 3;
+  GstBuffer* pieces = gst_buffer_new();
+  gst_buffer_copy_into(pieces, whole, GST_BUFFER_COPY_METADATA, 0, static_cast<gsize>(-1));
+  const gsize parts[][2] = {{0, cut}, {cut, 1}, {cut + 1, size - cut - 1}};
+  for (const auto& [offset, length] : parts) {
+    GstMemory* memory = gst_allocator_alloc(nullptr, length, nullptr);
+    GstMapInfo map;
+    EXPECT_TRUE(gst_memory_map(memory, &map, GST_MAP_WRITE));
+    gst_buffer_extract(whole, offset, map.data, length);
+    gst_memory_unmap(memory, &map);
+    gst_buffer_append_memory(pieces, memory);
+  }
+  gst_buffer_unref(whole);
+  return pieces;
+}
+
+TEST_F(BadInput, BuffersOfSeveralMemoriesAreReadAsOne) {
+  Rig rig;
+  ASSERT_TRUE(rig.play());
+  rig.push_rgb(in_pieces(rgb_frame(7, 0)));
+  rig.push_depth(in_pieces(depth_frame(7, 0)));
+  rig.end();
+  auto frames = rig.pull_all();
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(frames[0].rgb_number, 7);
+  EXPECT_EQ(frames[0].steps.at(2), 7u) << "last byte of the last row";
+  EXPECT_EQ(frames[0].steps.back(), kDepthBase + 7u);
+}
+
+TEST_F(BadInput, SoAreThoseThatHaveAMeta) {
+  Rig rig;
+  ASSERT_TRUE(rig.play());
+  GstBuffer *rgb = in_pieces(rgb_frame(7, 0)), *depth = in_pieces(depth_frame(7, 0));
+  gst_buffer_add_video_meta(rgb, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_RGB, 16, 16);
+  gst_buffer_add_video_meta(depth, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_GRAY16_LE, 16, 16);
+  rig.push_rgb(rgb);
+  rig.push_depth(depth);
+  rig.end();
+  auto frames = rig.pull_all();
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(frames[0].steps.at(2), 7u) << "last byte of the last row";
+  EXPECT_EQ(frames[0].steps.back(), kDepthBase + 7u);
+}
+
+TEST_F(BadInput, PlanesInMemoriesOfTheirOwnAreFound) {
+  const std::string i420 = raw("I420", 16, 16);
+  GstBuffer* buffer = gst_buffer_new();
+  gsize offsets[GST_VIDEO_MAX_PLANES] = {0, 20 * 16, 20 * 16 + 12 * 8};
+  gint strides[GST_VIDEO_MAX_PLANES] = {20, 12, 12};
+  for (gsize size : {20 * 16, 12 * 8, 12 * 8}) {
+    GstBuffer* plane = gst_buffer_new_allocate(nullptr, size, nullptr);
+    gst_buffer_memset(plane, 0, 9, size);
+    buffer = gst_buffer_append(buffer, plane);
+  }
+  ASSERT_EQ(gst_buffer_n_memory(buffer), 3u);
+  gst_buffer_add_video_meta_full(buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_I420, 16, 16, 3, offsets,
+                                 strides);
+  GST_BUFFER_PTS(buffer) = 0;
+  Rig rig;
+  rig.set_rgb_caps(i420);
+  ASSERT_TRUE(rig.play());
+  rig.push_rgb(buffer);
+  rig.push_depth(depth_frame(0, 0));
+  auto out = rig.pull();
+  ASSERT_TRUE(out);
+  EXPECT_EQ(out->rgb_number, 9);
+}
+
+TEST_F(BadInput, AMetaOfAnotherSizeOrFormatThanTheCapsIsNamed) {
+  struct {
+    GstVideoFormat format;
+    guint width, height;
+  } const cases[] = {
+      {GST_VIDEO_FORMAT_RGB, 8, 16}, {GST_VIDEO_FORMAT_RGB, 16, 32}, {GST_VIDEO_FORMAT_BGR, 16, 16}};
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.width);
+    Rig rig;
+    ASSERT_TRUE(rig.play());
+    GstBuffer* lying = rgb_frame(0, 0);
+    gst_buffer_add_video_meta(lying, GST_VIDEO_FRAME_FLAG_NONE, c.format, c.width, c.height);
+    rig.push_rgb(lying);
+    rig.push_depth(depth_frame(0, 0));
+    rig.push_pair(1);
+    rig.end();
+    auto frames = rig.pull_all();
+    ASSERT_EQ(frames.size(), 1u);
+    EXPECT_EQ(frames[0].rgb_number, 1);
+    EXPECT_EQ(rig.stat("dropped-bad"), 1u);
+    const std::string text = rig.warning_text();
+    EXPECT_NE(text.find("GstVideoMeta"), std::string::npos) << text;
+  }
+}
+
+TEST_F(BadInput, AStrideOfLessThanARowIsNamed) {
+  for (int stride : {47, 0, -48}) {
+    SCOPED_TRACE(stride);
+    Rig rig;
+    ASSERT_TRUE(rig.play());
+    GstBuffer* lying = rgb_frame(0, 0);
+    gsize offsets[GST_VIDEO_MAX_PLANES] = {0};
+    gint strides[GST_VIDEO_MAX_PLANES] = {48};
+    GstVideoMeta* meta = gst_buffer_add_video_meta_full(lying, GST_VIDEO_FRAME_FLAG_NONE,
+                                                        GST_VIDEO_FORMAT_RGB, 16, 16, 1, offsets, strides);
+    meta->stride[0] = stride;
+    rig.push_rgb(lying);
+    rig.push_depth(depth_frame(0, 0));
+    rig.end();
+    EXPECT_TRUE(rig.pull_all().empty());
+    EXPECT_EQ(rig.stat("dropped-bad"), 1u);
+    const std::string text = rig.warning_text();
+    EXPECT_NE(text.find("stride of " + std::to_string(stride)), std::string::npos) << text;
+  }
+}
+
+TEST_F(BadInput, AnEmptyBufferIsABadFrameNotAGap) {
+  for (bool rgb : {true, false}) {
+    SCOPED_TRACE(rgb ? "rgb" : "depth");
+    Rig rig;
+    ASSERT_TRUE(rig.play());
+    GstBuffer *colour = rgb_frame(0, 0), *depth = depth_frame(0, 0);
+    gst_buffer_resize(rgb ? colour : depth, 0, 0);
+    rig.push_rgb(colour);
+    rig.push_depth(depth);
+    rig.push_pair(1);
+    rig.end();
+    auto frames = rig.pull_all();
+    ASSERT_EQ(frames.size(), 1u);
+    EXPECT_EQ(frames[0].rgb_number, 1);
+    EXPECT_EQ(rig.stat("rgb-in"), 2u);
+    EXPECT_EQ(rig.stat("depth-in"), 2u);
+    EXPECT_EQ(rig.stat("dropped-bad"), 1u);
+    const std::string text = rig.warning_text();
+    EXPECT_NE(text.find(rgb ? "rgb buffer" : "depth buffer"), std::string::npos) << text;
+    EXPECT_NE(text.find(" 0 bytes"), std::string::npos) << text;
+  }
+}
+
+TEST_F(BadInput, AnEmptyDepthBufferIsNamedAlsoWhereDepthIsPassedOnRaw) {
+  Rig rig("skip-policy=raw inference-interval=2");
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  rig.push_rgb(rgb_frame(1, kFrame));
+  GstBuffer* empty = depth_frame(1, kFrame);
+  gst_buffer_resize(empty, 0, 0);
+  rig.push_depth(empty);
+  rig.end();
+  EXPECT_EQ(rig.pull_all().size(), 1u);
+  EXPECT_EQ(rig.stat("dropped-bad"), 1u);
+  EXPECT_NE(rig.warning_text().find("depth buffer"), std::string::npos);
+}
+
+TEST_F(BadInput, ABufferThatIsMarkedAsAGapIsOneWhateverItHolds) {
+  Rig rig;
+  ASSERT_TRUE(rig.play());
+  GstBuffer* gap = depth_frame(0, 0);
+  GST_BUFFER_FLAG_SET(gap, GST_BUFFER_FLAG_GAP);
+  rig.push_rgb(rgb_frame(0, 0));
+  rig.push_depth(gap);
+  rig.push_pair(1);
+  gap = rgb_frame(2, 2 * kFrame);
+  GST_BUFFER_FLAG_SET(gap, GST_BUFFER_FLAG_GAP);
+  rig.push_rgb(gap);
+  rig.push_depth(depth_frame(2, 2 * kFrame));
+  rig.end();
+  auto frames = rig.pull_all();
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(frames[0].rgb_number, 1);
+  EXPECT_EQ(rig.stat("dropped-unpaired-rgb"), 1u) << "the frame whose depth is a gap";
+  EXPECT_EQ(rig.stat("dropped-bad"), 0u);
+  EXPECT_EQ(rig.count_now(GST_MESSAGE_WARNING), 0);
+}
+
+TEST_F(BadInput, CapsThatSayNoFramerateAtAll) {
+  Rig rig;
+  rig.set_rgb_caps("video/x-raw,format=RGB,width=16,height=16");
+  rig.set_depth_caps("video/x-raw,format=GRAY16_LE,width=16,height=16");
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  auto out = rig.pull();
+  ASSERT_TRUE(out) << rig.error_text();
+  EXPECT_EQ(out->rgb_number, 0);
+}
+
+TEST_F(BadInput, CapsThatSayNoSizeAreNamed) {
+  Rig rig;
+  rig.set_rgb_caps("video/x-raw,format=RGB,framerate=30/1");
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  const std::string text = rig.error_text();
+  EXPECT_NE(text.find("rgb"), std::string::npos) << text;
+}
+
+TEST_F(BadInput, DepthOfAbsurdSizesIsDepthNonetheless) {
+  for (auto [width, height] : {std::pair{1, 1}, {1, 5000}, {16384, 1}, {16384, 3}}) {
+    SCOPED_TRACE(std::to_string(width) + "x" + std::to_string(height));
+    Rig rig;
+    rig.set_depth_caps(raw("GRAY16_LE", width, height));
+    ASSERT_TRUE(rig.play());
+    rig.push_rgb(rgb_frame(3, 3 * kFrame));
+    rig.push_depth(frame_of(raw("GRAY16_LE", width, height), 3));
+    auto out = rig.pull();
+    ASSERT_TRUE(out);
+    EXPECT_EQ(out->rgb_number, 3);
+    EXPECT_EQ(out->steps.back(), kDepthBase + 3u);
+  }
+}
+
+TEST_F(BadInput, ColourOfAbsurdSizesIsRefusedWithTheSize) {
+  for (auto [width, height] : {std::pair{1, 1}, {1, 5000}, {14, 5000}, {16384, 16}, {16384, 13}}) {
+    const std::string size = std::to_string(width) + "x" + std::to_string(height);
+    SCOPED_TRACE(size);
+    Rig rig;
+    rig.set_rgb_caps(raw("RGB", width, height));
+    ASSERT_TRUE(rig.play());
+    rig.push_rgb(frame_of(raw("RGB", width, height), 0));
+    rig.push_depth(depth_frame(0, 0));
+    const std::string text = rig.error_text();
+    EXPECT_NE(text.find(size), std::string::npos) << text;
+  }
+}
+
+TEST_F(BadInput, ColourAsWideAsAPanoramaIsTaken) {
+  for (auto [width, height] : {std::pair{16384, 1024}, {14, 400}}) {
+    Rig rig;
+    rig.set_rgb_caps(raw("RGB", width, height));
+    ASSERT_TRUE(rig.play());
+    rig.push_rgb(frame_of(raw("RGB", width, height), 0));
+    rig.push_depth(depth_frame(0, 0));
+    auto out = rig.pull();
+    ASSERT_TRUE(out);
+    EXPECT_EQ(out->width, width);
+  }
+}
+
+TEST_F(BadInput, DepthOfOnlyTheLeastAndTheMostIsNoDepth) {
+  for (guint16 step : {0, 65535}) {  // 65535 steps are 65 m, farther than max-depth
+    SCOPED_TRACE(step);
+    Rig rig;
+    ASSERT_TRUE(rig.play());
+    for (int n = 0; n < 2; ++n) {
+      rig.push_rgb(rgb_frame(n, static_cast<GstClockTime>(n) * kFrame));
+      rig.push_depth(flat_depth(n, step));
+    }
+    rig.push_pair(2);
+    rig.end();
+    auto frames = rig.pull_all();
+    ASSERT_EQ(frames.size(), 3u) << "nothing is lost";
+    for (int n = 0; n < 2; ++n) {
+      for (unsigned out : frames[static_cast<size_t>(n)].steps) ASSERT_EQ(out, 0u);
+    }
+    EXPECT_EQ(frames[2].rgb_number, 2);
+    EXPECT_NE(rig.warning_text().find("no valid pixel"), std::string::npos);
+    EXPECT_EQ(rig.count_now(GST_MESSAGE_WARNING), 0) << "said once";
+  }
+}
+
+TEST_F(BadInput, TheMostIsDepthWhereItIsInReach) {
+  Rig rig("max-depth=100");
+  ASSERT_TRUE(rig.play());
+  rig.push_rgb(rgb_frame(0, 0));
+  rig.push_depth(flat_depth(0, 65535));
+  auto out = rig.pull();
+  ASSERT_TRUE(out);
+  EXPECT_EQ(out->steps.back(), 65535u) << "saturated, not wrapped";
+}
+
+TEST_F(BadInput, AUnitThatChangesMidstreamChangesTheRepeatedFramesToo) {
+  Rig rig("inference-interval=2 skip-policy=repeat");
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  rig.push_pair(1);
+  ASSERT_TRUE(rig.pull());
+  ASSERT_TRUE(rig.pull());
+  rig.push_pair(2);  // refined, kept to be repeated
+  ASSERT_TRUE(rig.pull());
+  rig.set_depth_caps(std::string(kDepthCaps) + ",depth-unit=(double)0.0005");
+  rig.set_rgb_caps(kRgbCaps);
+  rig.push_pair(3);  // due for a repetition, but what could be repeated is in the old unit
+  rig.push_pair(4);
+  rig.end();
+  auto frames = rig.pull_all();
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(frames[0].rgb_number, 4);
+  EXPECT_NE(frames[0].caps.find("0.0005"), std::string::npos) << frames[0].caps;
+  EXPECT_EQ(rig.stat("dropped-interval"), 1u);
+}
+
+}  // namespace
