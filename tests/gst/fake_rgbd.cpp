@@ -87,6 +87,8 @@ int bytes_per_pixel(rgbd::PixelFormat format) {
   }
 }
 
+volatile uint8_t sink;  // written, so that reads stay
+
 /// Every byte of every row, as a network would: a sanitizer sees what lies outside the frame's memory.
 void read_all(const ImageView& image) {
   const int across = (image.width + 1) / 2, down = (image.height + 1) / 2;
@@ -96,7 +98,6 @@ void read_all(const ImageView& image) {
   if (image.format == rgbd::PixelFormat::kYuy2) planes[0].row_bytes = 4 * across;
   if (image.format == rgbd::PixelFormat::kNv12) planes[1] = {2 * across, down};
   if (image.format == rgbd::PixelFormat::kI420) planes[1] = planes[2] = {across, down};
-  volatile uint8_t sink = 0;  // written, so that the reads stay
   for (int plane = 0; plane < 3; ++plane) {
     for (int y = 0; y < planes[plane].rows; ++y) {
       const uint8_t* row = image.planes[plane].data + image.planes[plane].stride_bytes * y;
