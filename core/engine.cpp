@@ -2,6 +2,7 @@
 // See engine.h. The thread itself is in worker.cpp, the order of the pairs in queue.cpp.
 #include "core/engine.h"
 
+#include <sys/stat.h>
 #include <torch/version.h>
 
 #include <algorithm>
@@ -76,7 +77,6 @@ class Engine {
   // `options.model` is a path by now.
   Engine(const Options& options, const DeviceChoice& choice, NetworkLoader loader)
       : options_(options), state_(std::make_shared<WorkerState>()) {
-    grow_batch(options);
     WorkerSetup setup;
     setup.network = {choice.device, choice.precision, options.optimize};
     setup.load = [path = options.model, network = setup.network, loader = std::move(loader)] {
@@ -117,12 +117,12 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  void grow_batch(const Options& options) {
-    std::lock_guard lock(state_->mutex);
-    state_->batch_size = std::max<size_t>(state_->batch_size, options.batch_size);
-    state_->batch_timeout =
-        std::max(state_->batch_timeout, std::chrono::nanoseconds(static_cast<int64_t>(std::min<uint64_t>(
-                                            options.batch_timeout_ns, 3'600'000'000'000))));
+  void add(const BatchWish& wish) {
+    change_wishes([&](std::vector<BatchWish>& wishes) { wishes.push_back(wish); });
+  }
+  void remove(const BatchWish& wish) {
+    change_wishes(
+        [&](std::vector<BatchWish>& wishes) { wishes.erase(std::find(wishes.begin(), wishes.end(), wish)); });
   }
 
   bool on_worker() const { return std::this_thread::get_id() == thread_.get_id(); }
@@ -130,6 +130,20 @@ class Engine {
   const std::shared_ptr<WorkerState>& state() const { return state_; }
 
  private:
+  template <typename Change>
+  void change_wishes(Change&& change) {
+    {
+      std::lock_guard lock(state_->mutex);
+      change(state_->wishes);
+      state_->batch = {};
+      for (const BatchWish& wish : state_->wishes) {
+        state_->batch.size = std::max(state_->batch.size, wish.size);
+        state_->batch.timeout = std::max(state_->batch.timeout, wish.timeout);
+      }
+    }
+    state_->wake.notify_all();  // what waits for its batch may have waited long enough
+  }
+
   const Options options_;
   const std::shared_ptr<WorkerState> state_;
   std::thread thread_;
@@ -174,23 +188,79 @@ std::unique_ptr<Pending> enqueue(const std::shared_ptr<Engine>& engine, JobPtr j
   return pending;
 }
 
-// Loaded models that can be shared. An entry's mutex is held while it loads, so that a second opener waits.
-struct Shared {
-  std::mutex mutex;
-  std::weak_ptr<Engine> engine;
+// One opener's hold on an engine: what it asked of batches goes with it.
+class Lease {
+ public:
+  Lease(std::shared_ptr<Engine> engine, const Options& options)
+      : engine_(std::move(engine)),
+        wish_{options.batch_size,
+              std::chrono::nanoseconds(std::min<uint64_t>(options.batch_timeout_ns, 3'600'000'000'000))} {
+    engine_->add(wish_);
+  }
+  ~Lease() { engine_->remove(wish_); }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  Engine* engine() const { return engine_.get(); }
+
+ private:
+  const std::shared_ptr<Engine> engine_;
+  const BatchWish wish_;
 };
 
-std::shared_ptr<Shared> shared_entry(const std::string& id) {
-  // Never destroyed: an engine may outlive main().
-  static auto& mutex = *new std::mutex;
-  static auto& entries = *new std::map<std::string, std::shared_ptr<Shared>>;
-  std::lock_guard lock(mutex);
-  std::erase_if(entries, [](const auto& entry) {
-    return entry.second.use_count() == 1 && entry.second->engine.expired();
-  });
-  auto& entry = entries[id];
-  if (!entry) entry = std::make_shared<Shared>();
-  return entry;
+std::shared_ptr<Engine> lease(std::shared_ptr<Engine> engine, const Options& options) {
+  auto lease = std::make_shared<Lease>(std::move(engine), options);
+  return {lease, lease->engine()};
+}
+
+// Loaded models that can be shared, by instance and file.
+class Instances {
+ public:
+  struct Entry {
+    std::mutex loading;            // held while it loads, so that a second opener waits
+    std::weak_ptr<Engine> engine;  // under the mutex of all
+  };
+
+  std::shared_ptr<Entry> entry(const std::string& key) {
+    std::lock_guard lock(mutex_);
+    std::erase_if(entries_, [](const auto& entry) {
+      return entry.second.use_count() == 1 && entry.second->engine.expired();
+    });
+    auto& entry = entries_[key];
+    if (!entry) entry = std::make_shared<Entry>();
+    return entry;
+  }
+  std::shared_ptr<Engine> engine(const Entry& entry) {
+    std::lock_guard lock(mutex_);
+    return entry.engine.lock();
+  }
+  void set(Entry& entry, const std::shared_ptr<Engine>& engine) {
+    std::lock_guard lock(mutex_);
+    entry.engine = engine;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<Entry>> entries_;
+};
+
+Instances& instances() {
+  static auto& instances = *new Instances;  // never destroyed: an engine may outlive main()
+  return instances;
+}
+
+// One file has one key whatever its path, and another one once it has been written anew: who asks for it then
+// wants what is in it now.
+std::string key_of(const Options& options) {
+  std::string key = options.instance_id + '\0';
+  struct stat file {};
+  if (stat(options.model.c_str(), &file) != 0) return key + options.model;
+  for (auto part : {static_cast<uint64_t>(file.st_dev), static_cast<uint64_t>(file.st_ino),
+                    static_cast<uint64_t>(file.st_size), static_cast<uint64_t>(file.st_mtim.tv_sec),
+                    static_cast<uint64_t>(file.st_mtim.tv_nsec)}) {
+    key += std::to_string(part) + ' ';
+  }
+  return key;
 }
 
 void check_same(const Options& loaded, const Options& asked) {
@@ -199,7 +269,6 @@ void check_same(const Options& loaded, const Options& asked) {
     if (a != b)
       differences += (differences.empty() ? "" : ", ") + std::string(what) + " " + b + " (not " + a + ")";
   };
-  compare("model", loaded.model, asked.model);
   compare("device", loaded.device, asked.device);
   compare("precision", name(loaded.precision), name(asked.precision));
   compare("optimize", loaded.optimize ? "true" : "false", asked.optimize ? "true" : "false");
@@ -207,7 +276,8 @@ void check_same(const Options& loaded, const Options& asked) {
   compare("channel order", name(loaded.channel_order), name(asked.channel_order));
   if (!differences.empty()) {
     throw Error(ErrorCode::kInvalidArgument, "the model instance '" + asked.instance_id +
-                                                 "' is loaded with other options; asked for: " + differences);
+                                                 "' is loaded with other options; asked for: " + differences +
+                                                 ". Ask for the same, or give it another instance id");
   }
 }
 
@@ -225,18 +295,19 @@ std::shared_ptr<Engine> open_engine(const Options& asked, NetworkLoader loader) 
     Options options = asked;
     if (options.model.empty() && !loader) options.model = embedded_model();
     const DeviceChoice choice = choose_device(options.device, options.precision);
-    if (options.instance_id.empty()) return std::make_shared<Engine>(options, choice, std::move(loader));
+    auto load = [&] { return std::make_shared<Engine>(options, choice, std::move(loader)); };
+    if (options.instance_id.empty()) return lease(load(), options);
 
-    const auto entry = shared_entry(options.instance_id);
-    std::lock_guard loading(entry->mutex);
-    if (auto engine = entry->engine.lock()) {
+    const auto entry = instances().entry(key_of(options));
+    std::lock_guard loading(entry->loading);
+    auto engine = instances().engine(*entry);
+    if (engine) {
       check_same(engine->options(), options);
-      engine->grow_batch(options);
-      return engine;
+    } else {
+      engine = load();
+      instances().set(*entry, engine);
     }
-    auto engine = std::make_shared<Engine>(options, choice, std::move(loader));
-    entry->engine = engine;
-    return engine;
+    return lease(std::move(engine), options);
   });
 }
 

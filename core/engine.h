@@ -19,9 +19,11 @@ class Engine;
 /// Makes the network, on the worker thread under InferenceMode. Tests put a stand-in here.
 using NetworkLoader = std::function<std::unique_ptr<Network>(const NetworkOptions&)>;
 
-/// Loads, or finds one loaded with the same instance_id and equal options (batch_size and batch_timeout_ns
-/// may differ: the largest hold). Blocks; throws Error: what loading throws, and kInvalidArgument when the
-/// instance has other options. Without `loader`, the checkpoint `options.model` names.
+/// Loads, or finds one loaded with the same instance_id from the same file. Blocks; throws Error: what
+/// loading throws, and kInvalidArgument when the other options of the one that is loaded are not equal.
+/// batch_size and batch_timeout_ns may differ: the largest hold of what the handles that are left asked for;
+/// each call returns a handle of its own on the engine. Without `loader`, the checkpoint `options.model`
+/// names.
 std::shared_ptr<Engine> open_engine(const Options& options, NetworkLoader loader = {});
 
 const Info& info(const Engine& engine);

@@ -19,30 +19,47 @@ void FairQueue::push(JobPtr job) {
   lane->jobs.push_back(std::move(job));
 }
 
-std::vector<JobPtr> FairQueue::next(size_t most) const {
-  std::vector<JobPtr> batch;
-  for (size_t depth = 0, added = 1; added > 0 && batch.size() < most; ++depth) {
-    added = 0;
+// The lane's first job and whatever can join it, in turn from every caller.
+std::vector<JobPtr> FairQueue::batch_of(const Lane& first, size_t most) const {
+  std::vector<JobPtr> batch{first.jobs.front()};
+  if (batch.front()->warm_up) return batch;
+  auto has = [&](const JobPtr& job) { return std::find(batch.begin(), batch.end(), job) != batch.end(); };
+  for (size_t depth = 0, joined = 1; joined > 0 && batch.size() < most; ++depth) {
+    joined = 0;
     for (const Lane& lane : lanes_) {
-      if (batch.size() >= most) break;
       if (lane.jobs.size() <= depth) continue;
       const JobPtr& job = lane.jobs[depth];
-      if (batch.empty()) {
-        batch.push_back(job);
-        ++added;
-        if (job->warm_up) return batch;
+      if (has(job)) {
+        ++joined;
         continue;
       }
+      if (batch.size() >= most) break;
       // A caller's later pair must not overtake its earlier one: only the front of what is left may join.
-      const bool in_order =
-          depth == 0 || std::find(batch.begin(), batch.end(), lane.jobs[depth - 1]) != batch.end();
+      const bool in_order = depth == 0 || has(lane.jobs[depth - 1]);
       if (in_order && !job->warm_up && job->size == batch.front()->size) {
         batch.push_back(job);
-        ++added;
+        ++joined;
       }
     }
   }
   return batch;
+}
+
+FairQueue::Batch FairQueue::next(size_t most, Clock::duration patience, Clock::time_point now) const {
+  Batch next;
+  for (const Lane& lane : lanes_) {
+    if (lane.jobs.empty()) continue;
+    Batch batch{batch_of(lane, most), Clock::time_point::min()};
+    if (batch.jobs.size() < most && !batch.jobs.front()->warm_up) {
+      const auto oldest =
+          std::min_element(batch.jobs.begin(), batch.jobs.end(),
+                           [](const JobPtr& a, const JobPtr& b) { return a->submitted < b->submitted; });
+      batch.due = (*oldest)->submitted + patience;
+    }
+    if (batch.due <= now) return batch;
+    if (next.jobs.empty() || batch.due < next.due) next = std::move(batch);
+  }
+  return next;
 }
 
 void FairQueue::take(const std::vector<JobPtr>& jobs) {

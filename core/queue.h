@@ -40,11 +40,18 @@ using JobPtr = std::shared_ptr<Job>;
 
 class FairQueue {
  public:
+  /// Pairs that can run together, at most so many and of one size, or one warm-up.
+  struct Batch {
+    std::vector<JobPtr> jobs;
+    Clock::time_point due;  // when it runs, however few they are; long ago for a full one and for a warm-up
+  };
+
   void push(JobPtr job);
-  /// What should run next, first the job whose turn it is, then up to `most` in all that share its size,
-  /// taken in turn from every caller. Changes nothing, so that a batch can be left to fill.
-  std::vector<JobPtr> next(size_t most) const;
-  /// Takes exactly what next() returned off the queue. They count as their callers' until released.
+  /// What should run next: of the batches that are due, the one whose turn it is; where none is, the one that
+  /// will be first, `patience` after its oldest pair was submitted. So nobody waits for a batch of others to
+  /// fill. Without jobs: nothing waits. Changes nothing, so that a batch can be left to fill.
+  Batch next(size_t most, Clock::duration patience, Clock::time_point now) const;
+  /// Takes the jobs that next() returned off the queue. They count as their callers' until released.
   void take(const std::vector<JobPtr>& jobs);
   /// The engine is done with a job that was taken.
   void released(const Job& job);
@@ -63,6 +70,7 @@ class FairQueue {
     size_t taken = 0;
   };
   const Lane* find(const void* caller) const;
+  std::vector<JobPtr> batch_of(const Lane& first, size_t most) const;
 
   std::vector<Lane> lanes_;  // in the order of the turns; the first is next
 };

@@ -61,9 +61,10 @@ struct Options {
   bool optimize = true;         // false: the plain operations, for debugging
   unsigned input_size = 0;      // network's short side in pixels; 0 = the model's own
   ChannelOrder channel_order = ChannelOrder::kAuto;
-  std::string instance_id;      // same id and same options above = one loaded model; empty = not shared
-  unsigned batch_size = 1;      // most pairs in one forward pass
-  uint64_t batch_timeout_ns = 0;  // longest wait for a batch to fill
+  std::string instance_id;      // same id and same file = one loaded model, whose other options above must be
+                                // equal; empty = not shared
+  unsigned batch_size = 1;        // most pairs in one forward pass; of a shared model the largest that is asked for…
+  uint64_t batch_timeout_ns = 0;  // … and so for the longest wait of a pair for its batch to fill
 };
 
 /// Byte orders are those of memory: kBgrx = blue first, one byte of padding last.

@@ -89,7 +89,27 @@ class Worker {
       }
     }
     if (jobs.empty()) return;
+    if (jobs.size() > 1) {
+      try {
+        return infer(jobs, inputs);
+      } catch (...) {
+        // One camera's trouble, or too little memory for so many, is not to be the others' trouble.
+        log(LogLevel::kWarning,
+            "a batch of " + std::to_string(jobs.size()) +
+                " pairs failed and is run pair by pair: " + current_error("running the network").what());
+      }
+    }
+    for (size_t i = 0; i < jobs.size(); ++i) {
+      try {
+        infer({jobs[i]}, {inputs[i]});
+      } catch (...) {
+        finish(*jobs[i], Job::Phase::kDone, std::make_exception_ptr(current_error("running the network")));
+      }
+    }
+  }
 
+  // Throws only before anything is delivered.
+  void infer(const std::vector<JobPtr>& jobs, const std::vector<at::Tensor>& inputs) const {
     const auto start = Clock::now();
     at::Tensor x = inputs.size() == 1 ? inputs.front().unsqueeze(0) : at::stack(inputs);
     const uint64_t bytes_in = x.nbytes() / jobs.size();
@@ -107,7 +127,11 @@ class Worker {
         result.host_to_device_bytes = bytes_in;
         result.device_to_host_bytes = y.nbytes() / jobs.size();
       }
-      deliver(*jobs[i], y[static_cast<int64_t>(i)]);
+      try {
+        deliver(*jobs[i], y[static_cast<int64_t>(i)]);
+      } catch (...) {
+        finish(*jobs[i], Job::Phase::kDone, std::make_exception_ptr(current_error("writing the depth")));
+      }
     }
   }
 
@@ -146,14 +170,13 @@ std::vector<JobPtr> take_batch(WorkerState& state) {
   while (true) {
     state.wake.wait(lock, [&] { return state.stopping || !state.queue.empty(); });
     if (state.stopping) return {};
-    std::vector<JobPtr> batch = state.queue.next(state.batch_size);
-    const auto deadline = batch.front()->submitted + state.batch_timeout;
-    const bool full = batch.size() >= state.batch_size || batch.front()->warm_up;
-    if (full || Clock::now() >= deadline) {
-      state.queue.take(batch);
-      return batch;
+    const auto now = Clock::now();
+    auto batch = state.queue.next(state.batch.size, state.batch.timeout, now);
+    if (batch.due <= now) {
+      state.queue.take(batch.jobs);
+      return std::move(batch.jobs);
     }
-    state.wake.wait_until(lock, deadline);
+    state.wake.wait_until(lock, batch.due);
   }
 }
 
@@ -191,7 +214,7 @@ void run_worker(std::shared_ptr<WorkerState> state, WorkerSetup setup, std::prom
   {
     std::lock_guard lock(state->mutex);
     while (!state->queue.empty()) {
-      const auto jobs = state->queue.next(1);
+      const auto jobs = state->queue.next(1, {}, Clock::now()).jobs;
       state->queue.take(jobs);
       left.insert(left.end(), jobs.begin(), jobs.end());
     }

@@ -7,12 +7,20 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "core/device.h"
 #include "core/network.h"
 #include "core/queue.h"
 
 namespace rgbd {
+
+/// What one opener of the model asked for.
+struct BatchWish {
+  size_t size = 1;
+  std::chrono::nanoseconds timeout{0};
+  bool operator==(const BatchWish&) const = default;
+};
 
 /// What the worker shares with callers. It outlives the Engine where the worker itself lets go of the last
 /// handle, and is kept by every Pending.
@@ -22,8 +30,8 @@ struct WorkerState {
   std::condition_variable idle;  // a job was released
   FairQueue queue;
   bool stopping = false;
-  size_t batch_size = 1;
-  std::chrono::nanoseconds batch_timeout{0};
+  std::vector<BatchWish> wishes;  // of everyone who has the model open
+  BatchWish batch;                // the largest of them
 
   // Written by the worker before `loaded`, constant after.
   InputSpec spec;

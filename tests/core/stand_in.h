@@ -3,7 +3,9 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <gtest/gtest.h>
 
+#include <cmath>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -12,6 +14,39 @@
 #include "core/engine.h"
 
 namespace rgbd::test {
+
+// Callers are told apart by address only.
+inline const char kCallers[5] = {};
+inline const void* const kA = &kCallers[0];
+inline const void* const kB = &kCallers[1];
+inline const void* const kC = &kCallers[2];
+inline const void* const kD = &kCallers[3];
+inline const void* const kE = &kCallers[4];
+
+inline constexpr uint64_t kHour = 3'600'000'000'000;
+
+/// Which pair each batch row is: its depth in steps of 0.1 m.
+inline std::vector<int> pairs_in(const at::Tensor& x) {
+  std::vector<int> ids;
+  for (int64_t i = 0; i < x.size(0); ++i)
+    ids.push_back(static_cast<int>(std::lround(10 / x[i][3].max().item<float>())));
+  return ids;
+}
+inline uint16_t steps_of(int id) {
+  return static_cast<uint16_t>(id * 100);
+}
+
+/// Code, and text if asked for, of the Error that `body` throws.
+inline ErrorCode code_of(const std::function<void()>& body, std::string* text = nullptr) {
+  try {
+    body();
+  } catch (const Error& error) {
+    if (text) *text = error.what();
+    return error.code();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return ErrorCode::kInternal;
+}
 
 /// Stops whoever calls pass() until open(); tells when somebody got there.
 class Gate {
