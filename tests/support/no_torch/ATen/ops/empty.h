@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "ATen/core/Tensor.h"
+
+namespace at {
+inline Tensor empty(Shape sizes, ScalarType) {
+  return Tensor(std::move(sizes));
+}
+}  // namespace at
