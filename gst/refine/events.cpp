@@ -101,13 +101,13 @@ gboolean answer_seeking(GstRgbdRefine* self, GstQuery* query) {
 GstFlowReturn sink_event_pre_queue(GstAggregator* aggregator, GstAggregatorPad* pad, GstEvent* event) {
   auto* self = GST_RGBD_REFINE(aggregator);
   Interrupt& interrupt = self->state->interrupt;
-  Interrupt::Reason reason = Interrupt::flush_of(index_of(self, pad));
+  InputIndex index = index_of(self, pad);
   GstEventType type = GST_EVENT_TYPE(event);
-  if (type == GST_EVENT_FLUSH_START) interrupt.raise(reason);
-  if (type == GST_EVENT_SEGMENT) say_if_alone(self, index_of(self, pad));
+  if (type == GST_EVENT_FLUSH_START) interrupt.raise_flush(index, gst_event_get_seqnum(event));
+  if (type == GST_EVENT_SEGMENT) say_if_alone(self, index);
   GstFlowReturn flow = parent_class()->sink_event_pre_queue(aggregator, pad, event);
   // Only now: before, the base class may still hold the pad's EOS.
-  if (type == GST_EVENT_FLUSH_STOP) interrupt.lower(reason);
+  if (type == GST_EVENT_FLUSH_STOP) interrupt.lower(Interrupt::flush_of(index));
   return flow;
 }
 

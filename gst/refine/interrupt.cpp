@@ -6,6 +6,17 @@ namespace rgbd::refine {
 
 void Interrupt::raise(Reason reason) noexcept {
   std::lock_guard lock(mutex_);
+  raise_locked(reason);
+}
+
+void Interrupt::raise_flush(InputIndex input, uint32_t number) noexcept {
+  std::lock_guard lock(mutex_);
+  flush_numbers_[input] = number;
+  task_stops_ = flush_numbers_[kRgb] == flush_numbers_[kDepth];
+  raise_locked(flush_of(input));
+}
+
+void Interrupt::raise_locked(Reason reason) noexcept {
   reasons_ |= reason;
   if (reason == kSeek) ++seeks_;
   if (reason == kRgbFlush) ++flushes_[kRgb];
@@ -22,6 +33,7 @@ void Interrupt::lower_locked(Reason reason) noexcept {
     if (seeks_ == 0 || --seeks_ > 0) return;
   }
   reasons_ &= ~static_cast<unsigned>(reason);
+  if (!(reasons_ & (kRgbFlush | kDepthFlush))) task_stops_ = false;
   changed_.notify_all();
 }
 
@@ -49,6 +61,8 @@ void Interrupt::end_seek() noexcept {
 void Interrupt::reset() noexcept {
   std::lock_guard lock(mutex_);
   reasons_ = seeks_ = flushed_ = 0;
+  flush_numbers_ = {};
+  task_stops_ = false;
   changed_.notify_all();
 }
 
@@ -60,7 +74,7 @@ uint64_t Interrupt::flushes(InputIndex input) const noexcept {
 bool Interrupt::raised_after_wait() noexcept {
   std::unique_lock lock(mutex_);
   bool interrupted = reasons_ != 0;
-  changed_.wait(lock, [&] { return reasons_ != kRgbFlush && reasons_ != kDepthFlush; });
+  changed_.wait(lock, [&] { return task_stops_ || (reasons_ != kRgbFlush && reasons_ != kDepthFlush); });
   return interrupted;
 }
 

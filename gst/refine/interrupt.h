@@ -28,6 +28,8 @@ class Interrupt {
   /// Any thread. Cancels the attached pair. Two threads may seek at once: kSeek stays until the last one is
   /// over.
   void raise(Reason reason) noexcept;
+  /// A flush of one input begins; `number`: of its event.
+  void raise_flush(InputIndex input, uint32_t number) noexcept;
   void lower(Reason reason) noexcept;
   /// The flush of a seek is over and the task may run: lowers kSeek once, in place of the next end_seek().
   void seek_flushed() noexcept;
@@ -39,7 +41,9 @@ class Interrupt {
   /// How often `input` was flushed; a frame is stale when this has moved since it reached the pad's head.
   uint64_t flushes(InputIndex input) const noexcept;
   /// True when aggregate() must not go on. Waits first while one pad alone is being flushed: the base class
-  /// does not stop the task then, and would call aggregate() in a busy loop if the pad had been at EOS.
+  /// does not stop the task then, and would call aggregate() in a busy loop if the pad had been at EOS. It
+  /// does stop the task, and waits for it, when both have been flushed with the same number, also one after
+  /// the other.
   bool raised_after_wait() noexcept;
 
   /// Makes `pending` the pair that raise() cancels. False, and not attached: a reason is raised, or an input
@@ -52,11 +56,14 @@ class Interrupt {
   // A leaf, but for Pending::cancel(), which never calls back. Taken with the base class's PAD_LOCK held.
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  void raise_locked(Reason reason) noexcept;
   void lower_locked(Reason reason) noexcept;
   unsigned reasons_ = kInactive;
   unsigned seeks_ = 0;    // times that kSeek is raised
   unsigned flushed_ = 0;  // seeks lowered already, by their flush
   Flushes flushes_{};
+  std::array<uint32_t, 2> flush_numbers_{};  // of the last flush of each input; 0: none
+  bool task_stops_ = false;                  // the base class waits for the task, or soon will
   Pending* pending_ = nullptr;
   bool cancelled_ = false;
 };

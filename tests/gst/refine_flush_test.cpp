@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ends, flushes, seeks and state changes, each also while a pair is in the engine.
 #include "gst/refine/interrupt.h"
+
+#include <chrono>
+#include <future>
+
 #include "tests/gst/environment.h"
 #include "tests/gst/fake_rgbd.h"
 #include "tests/gst/refine_rig.h"
@@ -154,6 +158,38 @@ TEST(Interrupt, StaysRaisedUntilTheLastOfTwoSeeksIsOver) {
     interrupt.seek_flushed();  // of no seek
     EXPECT_FALSE(interrupt.raised_after_wait());
   }
+}
+
+TEST(Interrupt, DoesNotWaitWhenBothPadsAreFlushedOneAfterTheOther) {
+  using rgbd::refine::Interrupt;
+  using rgbd::refine::kDepth;
+  using rgbd::refine::kRgb;
+  Interrupt interrupt;
+  interrupt.reset();
+  interrupt.raise_flush(kRgb, 7);
+  interrupt.lower(Interrupt::kRgbFlush);
+  interrupt.raise_flush(kDepth, 7);  // the base class joins the task in this event
+  auto release = [&] { interrupt.lower(Interrupt::kDepthFlush); };
+  EXPECT_TRUE(ends_by_itself([&] { EXPECT_TRUE(interrupt.raised_after_wait()); }, release));
+  release();
+  EXPECT_FALSE(interrupt.raised_after_wait());
+}
+
+TEST(Interrupt, WaitsWhileOnePadAloneIsFlushed) {
+  using rgbd::refine::Interrupt;
+  using rgbd::refine::kDepth;
+  using rgbd::refine::kRgb;
+  Interrupt interrupt;
+  interrupt.reset();
+  for (uint32_t number : {7, 8}) {
+    interrupt.raise_flush(kRgb, number);
+    interrupt.lower(Interrupt::kRgbFlush);
+  }
+  interrupt.raise_flush(kDepth, 7);
+  std::future<bool> raised = std::async(std::launch::async, [&] { return interrupt.raised_after_wait(); });
+  EXPECT_EQ(raised.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
+  interrupt.lower(Interrupt::kDepthFlush);
+  EXPECT_TRUE(raised.get());
 }
 
 TEST_F(Flush, ManySeeksInARow) {
