@@ -36,13 +36,16 @@ double input_unit(const Settings& settings, const Input& depth) {
 gboolean set_input_caps(GstRgbdRefine* self, InputIndex index, GstCaps* caps) {
   State& state = *self->state;
   Input& input = state.inputs[index];
-  if (!gst_video_info_from_caps(&input.info, caps)) {
+  // Until they are found to be usable. The base class goes on after a refusal, and frames may follow.
+  input.has_caps = false;
+  GstVideoInfo info;
+  if (!gst_video_info_from_caps(&info, caps)) {
     GST_ELEMENT_ERROR(self, STREAM, FORMAT,
                       ("The caps of the %s pad are no video caps.", GST_PAD_NAME(self->pads[index])),
                       ("%" GST_PTR_FORMAT, caps));
     return FALSE;
   }
-  int width = GST_VIDEO_INFO_WIDTH(&input.info), height = GST_VIDEO_INFO_HEIGHT(&input.info);
+  int width = GST_VIDEO_INFO_WIDTH(&info), height = GST_VIDEO_INFO_HEIGHT(&info);
   if (index == kRgb && MIN(width, height) < kSmallestSide) {
     GST_ELEMENT_ERROR(self, STREAM, FORMAT,
                       ("Colour frames of %dx%d are too small: both sides need at least %d pixels.", width,
@@ -65,6 +68,7 @@ gboolean set_input_caps(GstRgbdRefine* self, InputIndex index, GstCaps* caps) {
                       ("caps %" GST_PTR_FORMAT, caps));
     return FALSE;
   }
+  input.info = info;
   input.has_caps = true;
   if (index == kDepth) input.caps_unit = depth_unit_of(caps).value_or(0);
   update_frame_durations(self);

@@ -13,6 +13,8 @@
 namespace rgbd::refine {
 namespace {
 
+constexpr const char* kRefusedCaps = "its caps were refused";
+
 void warn_once(GstRgbdRefine* self, bool& said, const std::string& text) {
   if (std::exchange(said, true)) {
     GST_DEBUG_OBJECT(self, "%s", text.c_str());
@@ -75,6 +77,9 @@ GstFlowReturn push(GstRgbdRefine* self, BufferPtr out, GstBuffer* rgb, Made how)
 
 GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, GstBuffer* depth) {
   State& state = *self->state;
+  for (InputIndex index : {kRgb, kDepth}) {
+    if (!state.inputs[index].has_caps) return pass_over_bad(self, rgb, kRefusedCaps);
+  }
   if (!state.has_output) {
     state.stats.dropped(Drop::kUnpairedRgb);
     return push_nothing(self, rgb);
@@ -127,6 +132,7 @@ GstFlowReturn push_skipped(GstRgbdRefine* self, const Settings& settings, GstBuf
   Made how = Made::kRaw;
   try {
     if (settings.skip_policy == SkipPolicy::kRaw && depth && state.has_output) {
+      if (!state.inputs[kDepth].has_caps) return pass_over_bad(self, rgb, kRefusedCaps);
       auto measured = std::make_shared<MappedFrame>(depth, state.inputs[kDepth].info, GST_MAP_READ, "depth");
       out = allocate(self);
       auto raw = std::make_shared<MappedFrame>(out.get(), state.output, GST_MAP_WRITE, "output");
