@@ -33,7 +33,7 @@ void check_meta(GstBuffer* buffer, const GstVideoInfo& info, const char* name) {
   if (meta->format != GST_VIDEO_INFO_FORMAT(&info) ||
       meta->width != static_cast<guint>(GST_VIDEO_INFO_WIDTH(&info)) ||
       meta->height != static_cast<guint>(GST_VIDEO_INFO_HEIGHT(&info)) ||
-      meta->n_planes < GST_VIDEO_INFO_N_PLANES(&info)) {
+      meta->n_planes != GST_VIDEO_INFO_N_PLANES(&info)) {
     throw BadFrame(std::string("a ") + name +
                    " buffer's GstVideoMeta is for another size or format than its caps");
   }

@@ -132,6 +132,17 @@ gboolean sink_event(GstAggregator* aggregator, GstAggregatorPad* pad, GstEvent* 
         self->state->qos.reset();  // what the sinks said was about the old one's times
       }
       break;
+    case GST_EVENT_GAP: {
+      GST_OBJECT_LOCK(pad);
+      GstFormat format = pad->segment.format;
+      GST_OBJECT_UNLOCK(pad);
+      if (format == GST_FORMAT_TIME) break;
+      // Before a segment or in one of bytes its time means nothing; the base class would place it all the
+      // same.
+      GST_DEBUG_OBJECT(pad, "not in a segment of time: %" GST_PTR_FORMAT, event);
+      gst_event_unref(event);
+      return TRUE;
+    }
     default:
       break;
   }

@@ -4,6 +4,9 @@
 // refine_pairing_test.cpp.
 #include <gst/video/gstvideometa.h>
 
+#include <chrono>
+#include <future>
+
 #include "tests/gst/environment.h"
 #include "tests/gst/fake_rgbd.h"
 #include "tests/gst/refine_rig.h"
@@ -116,18 +119,22 @@ TEST_F(BadInput, PlanesInMemoriesOfTheirOwnAreFound) {
   EXPECT_EQ(out->rgb_number, 9);
 }
 
-TEST_F(BadInput, AMetaOfAnotherSizeOrFormatThanTheCapsIsNamed) {
+TEST_F(BadInput, AMetaOfAnotherLayoutThanTheCapsIsNamed) {
   struct {
     GstVideoFormat format;
-    guint width, height;
-  } const cases[] = {
-      {GST_VIDEO_FORMAT_RGB, 8, 16}, {GST_VIDEO_FORMAT_RGB, 16, 32}, {GST_VIDEO_FORMAT_BGR, 16, 16}};
+    guint width, height, planes;
+  } const cases[] = {{GST_VIDEO_FORMAT_RGB, 8, 16, 1},
+                     {GST_VIDEO_FORMAT_RGB, 16, 32, 1},
+                     {GST_VIDEO_FORMAT_BGR, 16, 16, 1},
+                     {GST_VIDEO_FORMAT_RGB, 16, 16, 2},
+                     {GST_VIDEO_FORMAT_RGB, 16, 16, 0}};
   for (const auto& c : cases) {
-    SCOPED_TRACE(c.width);
+    SCOPED_TRACE(testing::Message() << c.format << ' ' << c.width << 'x' << c.height << ' ' << c.planes);
     Rig rig;
     ASSERT_TRUE(rig.play());
     GstBuffer* lying = rgb_frame(0, 0);
-    gst_buffer_add_video_meta(lying, GST_VIDEO_FRAME_FLAG_NONE, c.format, c.width, c.height);
+    gst_buffer_add_video_meta(lying, GST_VIDEO_FRAME_FLAG_NONE, c.format, c.width, c.height)->n_planes =
+        c.planes;
     rig.push_rgb(lying);
     rig.push_depth(depth_frame(0, 0));
     rig.push_pair(1);
@@ -220,6 +227,33 @@ TEST_F(BadInput, ABufferThatIsMarkedAsAGapIsOneWhateverItHolds) {
   EXPECT_EQ(rig.count_now(GST_MESSAGE_WARNING), 0);
 }
 
+TEST_F(BadInput, AGapBeforeAnySegmentHarmsNothing) {
+  GstElement* refine = gst_element_factory_make("rgbdrefine", nullptr);
+  ASSERT_EQ(gst_element_set_state(refine, GST_STATE_PAUSED), GST_STATE_CHANGE_SUCCESS);
+  GstPad *rgb = gst_element_get_static_pad(refine, "rgb"),
+         *depth = gst_element_get_static_pad(refine, "depth");
+  // The source task has taken the events when it sends its own end.
+  std::promise<void> ended;
+  GstPad* src = gst_element_get_static_pad(refine, "src");
+  gst_pad_add_probe(
+      src, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
+      [](GstPad*, GstPadProbeInfo* info, gpointer data) {
+        if (GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) == GST_EVENT_EOS)
+          static_cast<std::promise<void>*>(data)->set_value();
+        return GST_PAD_PROBE_OK;
+      },
+      &ended, nullptr);
+  for (GstPad* pad : {rgb, depth}) {
+    EXPECT_TRUE(gst_pad_send_event(pad, gst_event_new_stream_start("test")));
+    EXPECT_TRUE(gst_pad_send_event(pad, gst_event_new_gap(0, kFrame)));
+    EXPECT_TRUE(gst_pad_send_event(pad, gst_event_new_eos()));
+  }
+  EXPECT_EQ(ended.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  gst_element_set_state(refine, GST_STATE_NULL);
+  for (GstObject* object : {GST_OBJECT(src), GST_OBJECT(rgb), GST_OBJECT(depth), GST_OBJECT(refine)})
+    gst_object_unref(object);
+}
+
 TEST_F(BadInput, CapsThatSayNoFramerateAtAll) {
   Rig rig;
   rig.set_rgb_caps("video/x-raw,format=RGB,width=16,height=16");
@@ -238,6 +272,28 @@ TEST_F(BadInput, CapsThatSayNoSizeAreNamed) {
   rig.push_pair(0);
   const std::string text = rig.error_text();
   EXPECT_NE(text.find("rgb"), std::string::npos) << text;
+}
+
+TEST_F(BadInput, FramesAfterRefusedCapsAreNotRead) {
+  for (const char* properties : {"", "inference-interval=2 skip-policy=raw"}) {
+    SCOPED_TRACE(properties);
+    Rig rig(properties);
+    ASSERT_TRUE(rig.play());
+    rig.push_pair(0);
+    ASSERT_TRUE(rig.pull());
+    const uint64_t before = fake_rgbd::pairs_run();
+    // The caps wait at the pad with the next frame, so that frame is there when they are refused.
+    rig.push_rgb(rgb_frame(1, kFrame));
+    rig.set_depth_caps("video/x-raw,format=GRAY16_LE,width=2147483647,height=13,framerate=30/1");
+    rig.push_depth(depth_frame(1, kFrame));
+    const std::string text = rig.error_text();
+    EXPECT_NE(text.find("depth pad"), std::string::npos) << text;
+    rig.end();
+    EXPECT_TRUE(rig.nothing_for(100));
+    EXPECT_EQ(fake_rgbd::pairs_run(), before);
+    EXPECT_EQ(rig.stat("dropped-bad"), 1u);
+    EXPECT_NE(rig.warning_text().find("refused"), std::string::npos);
+  }
 }
 
 TEST_F(BadInput, DepthOfAbsurdSizesIsDepthNonetheless) {
