@@ -336,21 +336,23 @@ void install_properties(GObjectClass* object_class) {
   install(kPropMaxDepth, g_param_spec_double("max-depth", "Maximum depth",
                                              "Input depth above this many metres counts as no depth", 0,
                                              G_MAXDOUBLE, defaults.max_depth_m, kAnyTime));
-  install(kPropModelInstanceId,
-          g_param_spec_string(
-              "model-instance-id", "Model instance id",
-              "Elements with the same id (and model, device, precision) share one loaded model and "
-              "its worker; NULL = not shared",
-              nullptr, kBelowPaused));
+  install(
+      kPropModelInstanceId,
+      g_param_spec_string(
+          "model-instance-id", "Model instance id",
+          "Elements with the same id and the same file as model share one loaded model and its worker; "
+          "their device, precision, optimize, input-size and channel-order must be equal. NULL = not shared",
+          nullptr, kBelowPaused));
   install(kPropBatchSize,
           g_param_spec_uint("batch-size", "Batch size",
                             "Most pairs, of elements with the same model-instance-id, in one forward "
-                            "pass",
+                            "pass; the largest that one of them asks for holds",
                             1, 256, defaults.options.batch_size, kBelowPaused));
   install(kPropBatchTimeout,
           g_param_spec_uint64("batch-timeout", "Batch timeout",
-                              "How long a pair waits for its batch to fill, in ns", 0, G_MAXUINT64,
-                              defaults.options.batch_timeout_ns, kBelowPaused));
+                              "How long a pair waits for its batch to fill, in ns; the largest that one of "
+                              "the elements asks for holds",
+                              0, G_MAXUINT64, defaults.options.batch_timeout_ns, kBelowPaused));
   install(kPropInferenceInterval, g_param_spec_uint("inference-interval", "Inference interval",
                                                     "Every Nth pair is refined, the others take skip-policy",
                                                     1, G_MAXUINT, defaults.inference_interval, kAnyTime));
@@ -385,8 +387,9 @@ void install_properties(GObjectClass* object_class) {
   install(kPropStats,
           g_param_spec_boxed("stats", "Statistics",
                              "Frames and pairs in and out, drops by reason, skew of pairs in ns, "
-                             "milliseconds of each stage (p50, p95 of the last 128), copies between host "
-                             "and device, and the device, model and precision in use",
+                             "milliseconds of each stage (p50, p95 of the last 128), pairs in a forward "
+                             "pass (batch-avg, batch-max), copies between host and device, and the device, "
+                             "model and precision in use",
                              GST_TYPE_STRUCTURE,
                              static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
   install(kPropStatsInterval,

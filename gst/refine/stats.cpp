@@ -34,6 +34,7 @@ void Stats::reset() {
   dropped_ = {};
   skew_sum_ns_ = skew_count_ = skew_max_ns_ = 0;
   ms_ = {};
+  batch_sum_ = batch_count_ = batch_max_ = 0;
   min_inverse_depth_ = max_inverse_depth_ = 0;
   host_to_device_copies_ = device_to_host_copies_ = host_to_device_bytes_ = device_to_host_bytes_ = 0;
 }
@@ -69,6 +70,9 @@ void Stats::refined(const Result& result, double total_ms) {
   ms_[kInference].add(result.inference_ms);
   ms_[kPostprocess].add(result.postprocess_ms);
   ms_[kTotal].add(total_ms);
+  batch_sum_ += result.batch;
+  ++batch_count_;
+  batch_max_ = std::max<uint64_t>(batch_max_, result.batch);
   min_inverse_depth_ = result.min_inverse_depth;
   max_inverse_depth_ = result.max_inverse_depth;
   host_to_device_copies_ += result.host_to_device_copies;
@@ -105,6 +109,9 @@ GstStructure* Stats::structure(const Info* info) const {
     gst_structure_set(s, (stage + "-ms-p50").c_str(), G_TYPE_DOUBLE, ms_[i].percentile(0.5),
                       (stage + "-ms-p95").c_str(), G_TYPE_DOUBLE, ms_[i].percentile(0.95), nullptr);
   }
+  double batch_avg = batch_count_ ? static_cast<double>(batch_sum_) / static_cast<double>(batch_count_) : 0;
+  gst_structure_set(s, "batch-avg", G_TYPE_DOUBLE, batch_avg, "batch-max", G_TYPE_UINT64, guint64{batch_max_},
+                    nullptr);
   gst_structure_set(s, "min-inverse-depth", G_TYPE_DOUBLE, min_inverse_depth_, "max-inverse-depth",
                     G_TYPE_DOUBLE, max_inverse_depth_, "host-to-device-copies", G_TYPE_UINT64,
                     guint64{host_to_device_copies_}, "host-to-device-bytes", G_TYPE_UINT64,
