@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events and queries of the three pads: who interrupts the pair in the engine, and who may wait again.
+#include <mutex>
 #include <utility>
 
 #include "gst/refine/state.h"
@@ -96,6 +97,21 @@ gboolean answer_seeking(GstRgbdRefine* self, GstQuery* query) {
   return gst_pad_peer_query(GST_PAD(self->pads[kRgb]), query);
 }
 
+/// The base class may start its task here. On its way to READY nobody would stop that again: the element
+/// would hang, and the flush has come to its end anyway.
+GstFlowReturn end_flush(GstRgbdRefine* self, GstAggregatorPad* pad, GstEvent* event) {
+  State& state = *self->state;
+  std::lock_guard lock(state.flush_end);
+  if (!state.active) {
+    gst_event_unref(event);
+    return GST_FLOW_FLUSHING;
+  }
+  GstFlowReturn flow = parent_class()->sink_event_pre_queue(GST_AGGREGATOR(self), pad, event);
+  // Only now: before, the base class may still hold the pad's EOS.
+  state.interrupt.lower(Interrupt::flush_of(index_of(self, pad)));
+  return flow;
+}
+
 }  // namespace
 
 GstFlowReturn sink_event_pre_queue(GstAggregator* aggregator, GstAggregatorPad* pad, GstEvent* event) {
@@ -105,10 +121,8 @@ GstFlowReturn sink_event_pre_queue(GstAggregator* aggregator, GstAggregatorPad* 
   GstEventType type = GST_EVENT_TYPE(event);
   if (type == GST_EVENT_FLUSH_START) interrupt.raise_flush(index, gst_event_get_seqnum(event));
   if (type == GST_EVENT_SEGMENT) say_if_alone(self, index);
-  GstFlowReturn flow = parent_class()->sink_event_pre_queue(aggregator, pad, event);
-  // Only now: before, the base class may still hold the pad's EOS.
-  if (type == GST_EVENT_FLUSH_STOP) interrupt.lower(Interrupt::flush_of(index));
-  return flow;
+  if (type != GST_EVENT_FLUSH_STOP) return parent_class()->sink_event_pre_queue(aggregator, pad, event);
+  return end_flush(self, pad, event);
 }
 
 gboolean sink_event(GstAggregator* aggregator, GstAggregatorPad* pad, GstEvent* event) {
@@ -189,12 +203,12 @@ gboolean src_query(GstAggregator* aggregator, GstQuery* query) {
 }
 
 gboolean src_activate(GstAggregator* aggregator, GstPadMode, gboolean active) {
-  Interrupt& interrupt = GST_RGBD_REFINE(aggregator)->state->interrupt;
-  if (active) {
-    interrupt.reset();
-  } else {
-    interrupt.raise(Interrupt::kInactive);
-  }
+  State& state = *GST_RGBD_REFINE(aggregator)->state;
+  // First: the end of a flush may wait downstream, but not for us.
+  if (!active) state.interrupt.raise(Interrupt::kInactive);
+  std::lock_guard lock(state.flush_end);
+  state.active = active;
+  if (active) state.interrupt.reset();
   return TRUE;
 }
 

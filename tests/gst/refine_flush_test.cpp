@@ -3,6 +3,7 @@
 #include "gst/refine/interrupt.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <future>
 
 #include "tests/gst/environment.h"
@@ -136,6 +137,31 @@ TEST_F(Flush, TheSameSeekOfASecondSinkDoesNotCancelTheFrameOfTheFirst) {
   expect_one(rig, 1);
   EXPECT_EQ(rig.stat("dropped-flushed"), 0u);
   gst_object_unref(src);
+}
+
+TEST_F(Flush, ItsEndDoesNotStartTheTaskOfAnElementThatStops) {
+  Rig rig;
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  expect_one(rig, 0);
+  GstEvent* events[] = {gst_event_new_flush_start(), gst_event_new_flush_stop(TRUE)};
+  GstPad* src = gst_element_get_static_pad(rig.refine(), "src");
+  for (GstEvent* event : events) {
+    gst_event_set_seqnum(event, 7);
+    for (const char* name : {"rgb", "depth"}) {
+      GstPad* pad = gst_element_get_static_pad(rig.refine(), name);
+      gst_pad_send_event(pad, gst_event_ref(event));
+      gst_object_unref(pad);
+    }
+    gst_event_unref(event);
+    gst_pad_set_active(src, FALSE);  // as on the way to READY, before the second of the events
+  }
+  EXPECT_NE(gst_pad_get_task_state(src), GST_TASK_STARTED);
+  gst_object_unref(src);
+  EXPECT_TRUE(ends_by_itself([&] { rig.set_state(GST_STATE_READY); }, [] { std::abort(); }));
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(1);
+  expect_one(rig, 1);
 }
 
 TEST(Interrupt, StaysRaisedUntilTheLastOfTwoSeeksIsOver) {
