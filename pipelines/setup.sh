@@ -4,6 +4,7 @@
 #
 #   pipelines/setup.sh            what the build, the tests and the program need
 #   pipelines/setup.sh --python   also .venv-train, where `import torch` works (training, the Python benchmark)
+#   pipelines/setup.sh --fuzz     also clang, whose fuzzer tests/fuzz.sh runs
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -27,8 +28,9 @@ with_python=no
 for argument in "$@"; do
   case $argument in
     --python) with_python=yes ;;
-    -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0" && exit ;;
-    *) fail "unknown option '$argument' (there is --python)" ;;
+    --fuzz) packages="$packages clang libclang-rt-dev" ;;
+    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0" && exit ;;
+    *) fail "unknown option '$argument' (there are --python and --fuzz)" ;;
   esac
 done
 
