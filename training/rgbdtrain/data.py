@@ -54,13 +54,17 @@ class Source:
         colour, depth, objects, through = self.renderer(s, self.height, self.width, glass)
         pool = self.colour.shape[0]
         where = (self.at + torch.arange(count, device=self.device)) % pool
-        # A frame that is nearly all sky or one surface at the lens teaches nothing: repeat its neighbour.
-        bad = ((depth > 0).float().mean((1, 2)) < 0.3) | (depth.flatten(1).amax(1) < 0.2)
-        use = torch.where(bad, (~bad).float().argmax(), torch.arange(count, device=self.device))
+        good = self.worth_keeping(depth)
+        use = torch.where(good, torch.arange(count, device=self.device), good.float().argmax())    # else a neighbour again
         self.colour[where] = (colour[use] * 255).to(torch.uint8)
         self.depth[where], self.objects[where], self.focal[where] = depth[use], objects[use], s.focal[use]
         self.through[where] = through[use]
         self.at, self.filled = (self.at + count) % pool, min(pool, self.filled + count)
+
+    @staticmethod
+    def worth_keeping(depth):
+        """[B] bool: frames that are not nearly all sky nor one surface at the lens. depth [B, H, W] metres."""
+        return ((depth > 0).float().mean((1, 2)) >= 0.3) & (depth.flatten(1).amax(1) >= 0.2)
 
     def crops(self, count, height, width):
         """Colour [B, 3, h, w] 0..1, clean depth, objects, depth through glass [B, 1, h, w] and focal length. Colour may be shifted against the rest:
@@ -93,8 +97,8 @@ class Source:
         p = draw()
         colour = torch.where(p < .5, sensors.blur(colour, 0.6, 2), torch.where(p < .85, sensors.blur(colour, 1.0, 3), sensors.blur(colour, 2.0, 5)))
         balance = torch.exp(torch.randn(b, 3, 1, 1, generator=self.gen, device=colour.device) * 0.12)
-        colour = (colour * draw.log(0.4, 1.4) * balance).clamp(0, 1)
-        colour = colour.clamp(min=1e-4) ** draw.log(0.5, 1.6)
+        colour = (colour * draw.log(0.5, 1.8) * balance).clamp(0, 1)
+        colour = colour.clamp(min=1e-4) ** draw.log(0.5, 1.4)
         row, column = sensors.pixel_grid(colour)
         r2 = ((row / h - .5) ** 2 + (column / w - .5) ** 2)
         colour = colour * (1 - draw(0, 0.5) * r2)

@@ -26,10 +26,15 @@ class NoiseBank:
             white = torch.randn(fields, size, size, generator=gen, device=gen.device)
             smooth = torch.fft.irfft2(torch.fft.rfft2(white) * torch.exp(-2 * (torch.pi * sigma) ** 2 * squared), s=(size, size))
             bank.append((smooth / smooth.std((1, 2), keepdim=True)).half())
-        self.bank = torch.stack(bank)
+        self.bank = torch.cat(bank)
 
     def __call__(self, sigma, count, height, width):
-        """[count, 1, height, width]; `sigma` one of SIGMAS."""
+        """[count, 1, height, width]; `sigma` one of SIGMAS, or several of which each image takes one."""
         draw = lambda top: torch.randint(0, top, (count, 1, 1), generator=self.gen, device=self.gen.device)
-        return self.cut(self.bank[SIGMAS.index(sigma)], draw(self.fields), draw(self.size), draw(self.size), draw(2) * 2 - 1,
-                        height, width)
+        field = draw(self.fields)
+        if isinstance(sigma, tuple):
+            levels = torch.tensor([SIGMAS.index(s) for s in sigma], device=field.device)
+            field = field + self.fields * levels[draw(len(sigma))]
+        else:
+            field = field + self.fields * SIGMAS.index(sigma)
+        return self.cut(self.bank, field, draw(self.size), draw(self.size), draw(2) * 2 - 1, height, width)

@@ -37,7 +37,8 @@ def blur(x, sigma, radius):
 
 
 def widest(x, radius):
-    return F.max_pool2d(x, 2 * radius + 1, 1, radius)
+    rows = F.max_pool2d(x, (1, 2 * radius + 1), 1, (0, radius))
+    return F.max_pool2d(rows, (2 * radius + 1, 1), 1, (radius, 0))
 
 
 def pixel_grid(x):
@@ -130,7 +131,8 @@ def time_of_flight(noise, draw, z, grey, focal):
     mixed = torch.where(pick < .5, blur(z, 1.0, 3), torch.where(pick < .8, blur(z, 1.4, 4), blur(z, 2.0, 5)))
     reach = draw()
     zone = edge | ((reach > .4) & (widest(edge.float(), 1) > 0)) | ((reach > .75) & (widest(edge.float(), 2) > 0))
-    out = torch.where(zone & (field(1.2) > draw(-2.5, 2.0)), mixed, z)
+    some = torch.where(draw.chance(0.35), -9.0, draw(-2.5, 2.0))         # every edge pixel mixed, or some of them
+    out = torch.where(zone & (field(1.2) > some), mixed, z)
     out = out + draw(0, 0.3) * (blur(out, 8.0, 16) - out).clamp(-0.08, 0.08)
     out = out + draw(0, 0.005) * torch.sin(2 * math.pi * out / 0.75 + 6 * draw())
     level = draw.log(0.0003, 0.002) + draw.log(0.0002, 0.001) * out * out / (grey + 0.05).sqrt()
@@ -199,13 +201,20 @@ def losses(noise, draw, depth, objects):
         drop |= draw.chance(0.12) & ((x - draw()).abs() < draw(.02, .16)) & ((y - draw()).abs() < draw(.02, .16))
     far = depth.flatten(1).amax(1).view(-1, 1, 1, 1)
     drop |= draw.chance(0.12) & (depth > far * draw(0.5, 1.0))
-    # Whole objects are lost (dark, shining, glass), with ragged borders.
+    # Whole objects are lost (dark, shining, glass): speckled or but for compact patches, within their outline or
+    # with a margin around it.
+    def lost(chosen, sparse):
+        patches = field((3.2, 6.0, 6.0, 12.0))
+        reach = draw()
+        wide = widest(chosen.float(), 3) > 0
+        area = torch.where(reach < .5, chosen, torch.where(reach < .8, wide, widest(wide.float(), 4) > 0))
+        return area & (patches > sparse)
     glass = objects > GLASS
-    drop |= draw.chance(0.85) & glass & (field(6.0) > draw(-2.5, 0.7))
+    drop |= draw.chance(0.85) & lost(glass, draw(-2.5, 0.7))
     for _ in range(3):
-        chosen = objects == (draw() * 70).long()
-        drop |= chosen & (field(3.2) > draw(-2.5, 1.0))
+        drop |= lost(objects == (draw() * 70).long(), draw(-2.5, 1.0))
     # So is what is seen at some pixel, however large.
-    somewhere = objects.flatten(1).gather(1, (draw() * (h * w - 1)).long().view(b, 1)).view(b, 1, 1, 1)
-    drop |= draw.chance(0.25) & (objects == somewhere) & (field(6.0) > draw(-2.0, 1.5))
+    at = lambda: objects.flatten(1).gather(1, (draw() * (h * w - 1)).long().view(b, 1)).view(b, 1, 1, 1)
+    for chance in (0.25, 0.25):
+        drop |= draw.chance(chance) & lost(objects == at(), draw(-2.0, 1.5))
     return torch.where(drop, 0, depth)
