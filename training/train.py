@@ -19,11 +19,12 @@ def arguments():
     p.add_argument("--out", required=True, help="folder for resume files, log and model")
     p.add_argument("--resume", help="folder of an earlier run")
     p.add_argument("--start", metavar="MODEL", help="model file whose weights a new run begins with")
+    p.add_argument("--blocks", type=int, help="with --start: deepen the bottleneck to so many blocks, which begin as the identity")
     p.add_argument("--device", default="cuda")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--steps", type=int, default=20000, help="length of the learning-rate schedule")
     p.add_argument("--minutes", type=float, default=1e9, help="stop and save after so long")
-    p.add_argument("--fit", action="store_true", help="after 400 steps, set --steps so that the schedule ends with --minutes")
+    p.add_argument("--fit", action="store_true", help="set --steps so that the schedule ends with --minutes; guessed from the resumed run's speed, measured after 400 steps")
     p.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate")
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--crop", type=int, nargs=2, default=(288, 384), metavar=("H", "W"), help="multiples of 32")
@@ -55,13 +56,19 @@ def main():
     torch.manual_seed(a.seed)
     cuda = a.device.startswith("cuda")
     network = model_file.load(a.start).train() if a.start else LightNetwork().initialise()
+    if a.blocks:
+        network.deepen(a.blocks)
     network = network.to(a.device, memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in network.state_dict().items()}
     optimiser = torch.optim.AdamW(network.parameters(), lr=a.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=cuda)
+    # float16, not bfloat16: noise of 0.3 % is below the latter's resolution of log depth.
+    scaler = torch.amp.GradScaler(a.device, enabled=cuda)
     step, samples, parts = 0, 0, 0
     if a.resume:
         progress = state.load(a.resume, network, average, optimiser, a.device)
         step, samples, parts = progress["step"], progress["samples"], progress["parts"]
+        if a.fit and "per_minute" in progress:
+            a.steps = step + int(progress["per_minute"] * (a.minutes - 1.2))
     # Every part of a run sees scenes and noise of its own.
     source = Source(a.seed * 1000 + parts, a.device, a.pool, *a.frame, compiled=a.compile, glass=a.glass,
                     noise_fields=24 if cuda else 2, noise_size=1024 if cuda else 512)
@@ -79,10 +86,11 @@ def main():
     log = open(out / "log.jsonl", "a")
     sums, counted, since, saved, data_time = {}, 0, time.time(), time.time(), 0.0
 
-    first, fit_from = step, None
+    first, fit_from, started = step, None, time.time()
 
     def finish():
-        state.save(out, network, average, optimiser, dict(step=step, samples=samples, parts=parts + 1, settings=vars(a)))
+        per_minute = (step - first) * 60 / (time.time() - started)
+        state.save(out, network, average, optimiser, dict(step=step, samples=samples, parts=parts + 1, per_minute=per_minute, settings=vars(a)))
         final = LightNetwork(network.settings)
         final.load_state_dict({k: v.cpu() for k, v in average.items()})
         model_file.export(final, out / "model.safetensors")
@@ -104,20 +112,25 @@ def main():
             group["lr"] = rate_at(step, a)
         value, measures = measure(network, x, truth, median, cuda)
         optimiser.zero_grad(set_to_none=True)
-        value.backward()
+        scaler.scale(value).backward()
+        scaler.unscale_(optimiser)
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
+        scaler.step(optimiser)
+        scaler.update()
         decay = min(0.999, (1 + step) / (10 + step))
         current = network.state_dict()
         torch._foreach_lerp_(tensors, [current[k].detach() for k in names], 1 - decay)
         step, samples, counted = step + 1, samples + a.batch, counted + 1
         measures.update(loss=value.detach(), norm=norm)
+        finite = norm.isfinite()                                    # else the scaler left this step out
         for k, v in measures.items():
-            sums[k] = sums.get(k, 0) + v
+            sums[k] = sums.get(k, 0) + torch.where(finite, v, 0)
+        sums["used"] = sums.get("used", 0) + finite
         if step % a.log_every == 0 or step in (1, 10):
-            row = {k: round(float(v) / counted, 5) for k, v in sums.items()}
-            if not math.isfinite(row["loss"]):
-                raise SystemExit(f"step {step}: the loss is not finite")
+            used = int(sums.pop("used"))
+            if step > 100 and used < 0.8 * counted:      # the scaler looks for its scale in the first steps
+                raise SystemExit(f"step {step}: {counted - used} of {counted} losses were not finite")
+            row = {k: round(float(v) / max(used, 1), 5) for k, v in sums.items()}
             now = time.time()
             row = dict(step=step, lr=round(rate_at(step, a), 6), s=round(now - begin), per_s=round(counted * a.batch / (now - since), 1),
                        data_ms=round(1000 * data_time / 10, 1), **row)

@@ -34,7 +34,7 @@ def loss(network, x, truth, median, half=True):
     Returns the loss and a dict of measures, all detached."""
     q, t = x[:, 3:] / median, truth / median
     features, fills = network.features(x[:, :3], q)
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+    with torch.autocast(x.device.type, torch.float16, enabled=half):
         coarse, head = network.unet(features)
     values, weights, small = network.candidates(q, fills, coarse, head)
     soft = (weights * values).sum(1, keepdim=True)

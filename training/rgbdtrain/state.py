@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resume files: weights and their moving average in float32, the optimiser's moments in bfloat16, progress in JSON.
-Each stays under 16 MiB, so that they can travel one by one."""
+"""Resume files: weights and their moving average in float32, the optimiser's moments in bfloat16, progress in JSON."""
 import json
 from pathlib import Path
 
