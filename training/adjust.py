@@ -22,6 +22,16 @@ def soften(network, sharpness, neighbours):
                 bias[i] += neighbours
 
 
+def scale_bottleneck(network, factor):
+    """Multiplies the deepest level's activations by `factor`, a power of two, and changes nothing else: ReLU layers are
+    homogeneous, and only the decoder's lateral layer reads them. For float16, whose largest number is 65504."""
+    deep = network.encoder[-1]
+    with torch.no_grad():
+        for scaled in (deep.down.weight, deep.down.bias, *(b for block in deep.blocks for b in (block.conv1.bias, block.conv2.bias))):
+            scaled *= factor
+        network.decoder[-1].lateral.weight /= factor
+
+
 def change(network, texts):
     """NAME=VALUE texts to settings of the network."""
     for text in texts:
@@ -35,10 +45,12 @@ def main():
     p.add_argument("out")
     p.add_argument("--sharpness", type=float, default=1.0)
     p.add_argument("--neighbours", type=float, default=0.0)
+    p.add_argument("--bottleneck-scale", type=float, default=1.0, help="power of two; leaves the result as it is")
     p.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="inference settings of network.Settings")
     a = p.parse_args()
     network = model_file.load(a.model)
     soften(network, a.sharpness, a.neighbours)
+    scale_bottleneck(network, a.bottleneck_scale)
     change(network, a.set)
     model_file.export(network, a.out)
 

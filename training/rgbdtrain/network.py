@@ -4,7 +4,7 @@
 `core/light` is the C++ twin; what is defined here to the letter (median, fill, candidates, mode, clamps) is
 repeated there, so a change here is a change of `VERSION`. All depth is inverse depth (1/m), 0 = none.
 """
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -143,6 +143,18 @@ class LightNetwork(nn.Module):
         with torch.no_grad():
             bias = self.head.bias.view(CANDIDATES + 1, 4)
             bias[RAW_OFFSETS.index((0, 0))] = 2.0
+        return self
+
+    def deepen(self, blocks):
+        """Adds bottleneck blocks that change nothing yet: relu(x + 0) of an x that is already positive."""
+        layers = self.encoder[-1].blocks
+        for _ in range(len(layers), blocks):
+            block = Block(self.settings.widths[-1])
+            nn.init.kaiming_normal_(block.conv1.weight, nonlinearity="relu")
+            for zero in (block.conv1.bias, block.conv2.weight, block.conv2.bias):
+                nn.init.zeros_(zero)
+            layers.append(block)
+        self.settings = replace(self.settings, bottleneck_blocks=len(layers))
         return self
 
     def features(self, colour, q):

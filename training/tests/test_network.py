@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+import adjust
 from rgbdtrain import model_file
 from rgbdtrain.network import LightNetwork, Settings
 
@@ -89,6 +90,25 @@ def test_model_file_brings_the_network_back(network, tmp_path):
     rounded.load_state_dict({k: v.half().float() for k, v in network.state_dict().items()})
     x = frame()
     assert torch.equal(refine(loaded, x), refine(rounded, x))
+
+
+def test_deepening_changes_nothing_until_trained(network, tmp_path):
+    path = tmp_path / "model.safetensors"
+    model_file.export(network, path)
+    before = model_file.load(path)
+    deeper = model_file.load(path).deepen(3)
+    assert deeper.settings.bottleneck_blocks == 3 and len(deeper.state_dict()) == len(before.state_dict()) + 8
+    x = frame()
+    assert torch.equal(refine(deeper, x), refine(before, x))
+
+
+def test_scaling_the_bottleneck_changes_nothing(network, tmp_path):
+    path = tmp_path / "model.safetensors"
+    model_file.export(network, path)
+    scaled = model_file.load(path).deepen(2)
+    adjust.scale_bottleneck(scaled, 1 / 8)
+    x = frame()
+    torch.testing.assert_close(refine(scaled, x), refine(model_file.load(path), x), rtol=1e-6, atol=0)
 
 
 def test_other_files_are_refused(network, tmp_path, monkeypatch):
