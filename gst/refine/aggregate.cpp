@@ -122,8 +122,11 @@ bool too_late(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, Gst
   if (!verdict.late) return false;
   state.stats.dropped(Drop::kQos);
   GST_OBJECT_LOCK(self->pads[kRgb]);
-  GstClockTime stream_time =
-      gst_segment_to_stream_time(&self->pads[kRgb]->segment, GST_FORMAT_TIME, GST_BUFFER_PTS(rgb));
+  const GstSegment& segment = self->pads[kRgb]->segment;
+  // A flush that began meanwhile has taken the frame's segment away.
+  GstClockTime stream_time = segment.format == GST_FORMAT_TIME
+                                 ? gst_segment_to_stream_time(&segment, GST_FORMAT_TIME, GST_BUFFER_PTS(rgb))
+                                 : GST_CLOCK_TIME_NONE;
   GST_OBJECT_UNLOCK(self->pads[kRgb]);
   GstMessage* message = gst_message_new_qos(GST_OBJECT(self), TRUE, running_time, stream_time,
                                             GST_BUFFER_PTS(rgb), GST_BUFFER_DURATION(rgb));

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events and queries of the three pads: who interrupts the pair in the engine, and who may wait again.
-#include <mutex>
 #include <utility>
 
 #include "gst/refine/state.h"
@@ -97,18 +96,16 @@ gboolean answer_seeking(GstRgbdRefine* self, GstQuery* query) {
   return gst_pad_peer_query(GST_PAD(self->pads[kRgb]), query);
 }
 
-/// The base class may start its task here. On its way to READY nobody would stop that again: the element
-/// would hang, and the flush has come to its end anyway.
+/// The base class starts its task at the end of a flush, also when the src pad has been deactivated
+/// meanwhile. Nobody would stop it again, and the state change that deactivates the pad waits for it. That
+/// state change does not get past the sink pad before this returns.
 GstFlowReturn end_flush(GstRgbdRefine* self, GstAggregatorPad* pad, GstEvent* event) {
   State& state = *self->state;
-  std::lock_guard lock(state.flush_end);
-  if (!state.active) {
-    gst_event_unref(event);
-    return GST_FLOW_FLUSHING;
-  }
   GstFlowReturn flow = parent_class()->sink_event_pre_queue(GST_AGGREGATOR(self), pad, event);
   // Only now: before, the base class may still hold the pad's EOS.
   state.interrupt.lower(Interrupt::flush_of(index_of(self, pad)));
+  GstPad* src = GST_AGGREGATOR_SRC_PAD(self);
+  if (!state.active) GST_PAD_ACTIVATEMODEFUNC(src)(src, GST_OBJECT(self), GST_PAD_MODE_PUSH, FALSE);
   return flow;
 }
 
@@ -204,11 +201,12 @@ gboolean src_query(GstAggregator* aggregator, GstQuery* query) {
 
 gboolean src_activate(GstAggregator* aggregator, GstPadMode, gboolean active) {
   State& state = *GST_RGBD_REFINE(aggregator)->state;
-  // First: the end of a flush may wait downstream, but not for us.
-  if (!active) state.interrupt.raise(Interrupt::kInactive);
-  std::lock_guard lock(state.flush_end);
   state.active = active;
-  if (active) state.interrupt.reset();
+  if (active) {
+    state.interrupt.reset();
+  } else {
+    state.interrupt.raise(Interrupt::kInactive);
+  }
   return TRUE;
 }
 

@@ -3,8 +3,7 @@
 //
 // Threads: properties and events come from any thread, aggregate() and everything about heads, caps and
 // output runs in the source task. Lock order: the base class's (STREAM, SRC, OBJECT, PAD), then ours. Ours
-// are leaves, inside Interrupt, Model, Stats and Qos; no two of them are held at once. State::flush_end comes
-// before all.
+// are leaves, inside Interrupt, Model, Stats and Qos; no two of them are held at once.
 #pragma once
 
 #include <gst/video/video.h>
@@ -12,7 +11,6 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 
 #include "gst/plugin.h"
@@ -57,10 +55,7 @@ struct State {
   guint32 last_seek = GST_SEQNUM_INVALID;  // OBJECT_LOCK
   Runtime* runtime = nullptr;              // set at NULL->READY, never changed after
   Interrupt interrupt;
-  /// Held while the base class handles a FLUSH_STOP, in which it may start its task. Taken before every other
-  /// lock, also the base class's.
-  std::mutex flush_end;
-  bool active = false;  // the src pad; under flush_end
+  std::atomic<bool> active = false;  // the src pad
   Model model;
   Stats stats;
   Qos qos;
