@@ -13,6 +13,13 @@ namespace {
 /// Frame size to warm up for when upstream does not say yet: what most cameras send.
 constexpr FrameSize kUsualSize{640, 480};
 
+/// A made-up pair of more pixels would take half a gigabyte and more because caps say so, of frames that may
+/// never come. The first real one is the warm-up then.
+bool can_be_warmed_up(FrameSize size) {
+  constexpr int64_t kMostPixels = int64_t{64} << 20;
+  return int64_t{size.width} * size.height <= kMostPixels;
+}
+
 bool upstream_is_live(GstRgbdRefine* self) {
   for (GstAggregatorPad* pad : self->pads) {
     GstQuery* query = gst_query_new_latency();
@@ -117,8 +124,8 @@ gboolean start(GstAggregator* aggregator) {
                     info.architecture.c_str(), info.encoder.c_str(),
                     refiner->info().optimize ? "optimized" : "plain", info.device.c_str());
     // A file's first frame may take its time; a camera's may not.
-    if (upstream_is_live(self)) {
-      FrameSize size = upstream_size(self);
+    FrameSize size = upstream_size(self);
+    if (upstream_is_live(self) && can_be_warmed_up(size)) {
       run_warm_up(state, size, [&] {
         refiner->warm_up(size.width, size.height);
         return true;
@@ -154,7 +161,8 @@ void warm_up(GstRgbdRefine* self, FrameSize size) {
   State& state = *self->state;
   state.model.set_frame_size(size);
   // Without a live source the first frame itself is the warm-up, and can be cancelled.
-  if (size == state.warm || !GST_CLOCK_TIME_IS_VALID(gst_aggregator_get_latency(GST_AGGREGATOR(self))))
+  if (size == state.warm || !can_be_warmed_up(size) ||
+      !GST_CLOCK_TIME_IS_VALID(gst_aggregator_get_latency(GST_AGGREGATOR(self))))
     return;
   guarded<bool>(GST_ELEMENT(self), "warming the model up", false, [&] {
     run_warm_up(state, size, [&] { return run_blank_pair(state, size); });

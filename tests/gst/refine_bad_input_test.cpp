@@ -325,6 +325,17 @@ TEST_F(BadInput, ColourOfAbsurdSizesIsRefusedWithTheSize) {
   }
 }
 
+TEST_F(BadInput, CapsOfACameraThatClaimsHugeFramesCostNoMemory) {
+  Rig rig("", "", true);
+  rig.set_rgb_caps(raw("RGB", 16384, 8192));
+  ASSERT_TRUE(rig.play());
+  rig.push_rgb(rgb_frame(0, 0));
+  rig.push_depth(depth_frame(0, 0));
+  const std::string text = rig.warning_text();
+  EXPECT_NE(text.find("16384x8192"), std::string::npos) << text;
+  EXPECT_EQ(fake_rgbd::pairs_run(), 0u) << "made-up ones";
+}
+
 TEST_F(BadInput, ColourAsWideAsAPanoramaIsTaken) {
   for (auto [width, height] : {std::pair{16384, 1024}, {14, 400}}) {
     Rig rig;
