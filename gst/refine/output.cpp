@@ -112,9 +112,10 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
       if (state.latency.add(took)) report_latency(self);
     }
     refined->unmap();
+    gst_clear_buffer(&state.last_refined);
     if (settings.skip_policy == SkipPolicy::kRepeat) {
-      gst_clear_buffer(&state.last_refined);
       state.last_refined = gst_buffer_copy(buffer.get());
+      state.last_refined_flushes = {state.inputs[kRgb].flushes, state.inputs[kDepth].flushes};
     }
     return push(self, std::move(buffer), rgb, Made::kRefined);
   } catch (const BadFrame& bad) {
@@ -130,6 +131,9 @@ GstFlowReturn push_skipped(GstRgbdRefine* self, const Settings& settings, GstBuf
   State& state = *self->state;
   BufferPtr out;
   Made how = Made::kRaw;
+  // Of before a flush, also of one pad alone.
+  if (state.last_refined_flushes != Flushes{state.interrupt.flushes(kRgb), state.interrupt.flushes(kDepth)})
+    gst_clear_buffer(&state.last_refined);
   try {
     if (settings.skip_policy == SkipPolicy::kRaw && depth && state.has_output) {
       if (!state.inputs[kDepth].has_caps) return pass_over_bad(self, rgb, kRefusedCaps);

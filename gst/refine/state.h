@@ -73,6 +73,7 @@ struct State {
   GstVideoInfo output;
   double output_unit = 0;             // metres per step
   GstBuffer* last_refined = nullptr;  // for skip-policy=repeat; of the caps `output`
+  Flushes last_refined_flushes{};     // of its two frames
   uint64_t pair_count = 0;            // since start or flush, for inference-interval
   bool segment_sent = false;          // a buffer went out since the last SEGMENT
   bool discontinuous = false;         // a colour frame came to nothing since the last buffer

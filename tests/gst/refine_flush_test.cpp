@@ -103,6 +103,37 @@ TEST_F(Flush, AFlushForgetsTheFrameToRepeat) {
   expect_one(rig, 2);
 }
 
+TEST_F(Flush, AFlushOfOnePadForgetsTheFrameToRepeatToo) {
+  for (bool of_rgb : {true, false}) {
+    SCOPED_TRACE(of_rgb ? "rgb" : "depth");
+    Rig rig("skip-policy=repeat");
+    ASSERT_TRUE(rig.play());
+    rig.push_pair(0);
+    expect_one(rig, 0);
+    rig.begin_flush(of_rgb ? rig.rgb() : rig.depth());
+    rig.end_flush(of_rgb ? rig.rgb() : rig.depth());
+    rig.push_rgb(rgb_frame(1, kFrame));
+    rig.push_gap(rig.depth(), kFrame, kFrame);
+    rig.push_pair(2);
+    expect_one(rig, 2);
+  }
+}
+
+TEST_F(Flush, WhatIsRepeatedIsTheLastRefinedFrame) {
+  Rig rig("skip-policy=repeat");
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  expect_one(rig, 0);
+  rig.set("skip-policy", "drop");
+  rig.push_pair(1);
+  expect_one(rig, 1);
+  rig.set("skip-policy", "repeat");
+  rig.push_rgb(rgb_frame(2, 2 * kFrame));
+  rig.push_gap(rig.depth(), 2 * kFrame, kFrame);
+  rig.push_pair(3);
+  expect_one(rig, 3);  // and not frame 0 before it
+}
+
 TEST_F(Flush, AFlushingSeekCancelsThePairAtOnce) {
   Rig rig;
   rig.make_seekable();
