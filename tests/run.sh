@@ -3,7 +3,8 @@
 # with a reason.
 #
 #   tests/run.sh          the suites core, gst and pipelines
-#   tests/run.sh --all    also the long ones (vitl and vitg: 10 GB of memory; an install into a folder of its own)
+#   tests/run.sh --all    also the long ones (vitl and vitg: 10 GB of memory; an install into a folder of its own;
+#                         four minutes of fuzzing, for which clang is installed)
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -11,7 +12,7 @@ suites="--suite core --suite gst --suite pipelines"
 for argument in "$@"; do
   case $argument in
     --all) suites="$suites --suite long" ;;
-    -h | --help) sed -n '2,6s/^# \{0,1\}//p' "$0" && exit ;;
+    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0" && exit ;;
     *) echo "run.sh: unknown option '$argument' (there is --all)" >&2 && exit 2 ;;
   esac
 done
