@@ -335,7 +335,8 @@ TEST(Engine, HoldsUnderManyCallersThatCancel) {
           const auto result = pending->wait();
           canceller.join();
           drain(engine, &kCallers[camera]);  // the engine may still read a cancelled pair
-          ASSERT_TRUE(pair.all(result ? steps : Pair::kUntouched)) << "half an answer";
+          // Cancelled when it was about to be done, it may be whole.
+          ASSERT_TRUE(pair.all(steps) || (!result && pair.all(Pair::kUntouched))) << "half an answer";
         } else {
           ASSERT_TRUE(pending->wait());
           ASSERT_TRUE(pair.all(steps));

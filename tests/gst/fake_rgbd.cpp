@@ -87,7 +87,7 @@ int bytes_per_pixel(rgbd::PixelFormat format) {
   }
 }
 
-volatile uint8_t sink;  // written, so that reads stay
+thread_local volatile uint8_t sink;  // written, so that reads stay
 
 /// Every byte of every row, as a network would: a sanitizer sees what lies outside the frame's memory.
 void read_all(const ImageView& image) {

@@ -1,0 +1,46 @@
+#!/bin/sh
+# The tests under one of the compiler's sanitizers, in a build folder of their own: build-sanitize-NAME. Exit code 0:
+# every test passed, and nothing was found. What was found is in the log that Meson names.
+#
+#   tests/sanitize.sh thread [TEST…]    ThreadSanitizer. Neither torch nor GLib is built for it, so: the core's engine
+#                                       over a stand-in for torch, the elements over a stand-in for the core, and
+#                                       GLib's locks told by tests/support/glib_for_tsan.cpp
+set -eu
+cd "$(dirname "$0")/.."
+
+# NAME OPTION…: configures and builds build-sanitize-NAME, or builds it anew.
+configure() {
+  folder=build-sanitize-$1
+  shift
+  [ -f "$folder/build.ninja" ] || meson setup "$folder" -Db_lundef=false "$@"
+}
+
+# NAME TEST…: no time limits, since a sanitizer may be ten times slower on a busy machine.
+run_tests() {
+  folder=build-sanitize-$1
+  shift
+  # The helper program that GStreamer lists plugins with has no sanitizer, and GLib's own allocator hands memory from
+  # one owner to the next unseen.
+  GST_REGISTRY_FORK=no G_SLICE=always-malloc meson test -C "$folder" --timeout-multiplier 0 "$@"
+}
+
+thread_sanitizer() {
+  [ $# -gt 0 ] || set -- engine-no-torch raw-depth depthcolorize rgbdtestsrc rgbdtestsrc-sensor camera-to-refine \
+    refine-pairing refine-flush refine-caps refine-fixation refine-model refine-live refine-output refine-offset \
+    refine-bad_input gst-properties gst-states
+  configure thread -Db_sanitize=thread
+  # What libraries do that it cannot see into is not judged; threads of theirs have long histories.
+  export TSAN_OPTIONS="ignore_noninstrumented_modules=1 history_size=7 second_deadlock_stack=1"
+  # Where the kernel spreads addresses further than it knows, older ones refuse to start.
+  if setarch "$(uname -m)" -R true 2>/dev/null; then set -- --wrapper "setarch $(uname -m) -R" "$@"; fi
+  run_tests thread "$@"
+}
+
+case ${1:-} in
+  thread)
+    shift
+    thread_sanitizer "$@"
+    ;;
+  -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0" ;;
+  *) echo "sanitize.sh: name a sanitizer (thread)" >&2 && exit 2 ;;
+esac
