@@ -347,6 +347,9 @@ bool wait_until_loading() {
 void fail_next(ErrorCode code) {
   change([&](Control& c) { c.failure = code; });
 }
+void fail_none() {
+  change([](Control& c) { c.failure.reset(); });
+}
 uint64_t pairs_run() {
   std::lock_guard lock(control().mutex);
   return control().pairs;

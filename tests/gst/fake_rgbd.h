@@ -44,6 +44,8 @@ RGBD_API bool wait_until_loading();
 
 /// The next pair or warm-up fails with this.
 RGBD_API void fail_next(rgbd::ErrorCode code);
+/// Takes fail_next() back, if nothing has failed with it yet.
+RGBD_API void fail_none();
 
 RGBD_API uint64_t pairs_run();  // forward passes that ended, cancelled ones too
 RGBD_API uint64_t warm_ups();

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+// See stress_camera.h.
+#include "tests/gst/stress_camera.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <utility>
+
+namespace rgbd::testing {
+namespace {
+
+/// Warnings that the storm may draw; each is for the user of a pipeline that is driven so.
+constexpr const char* kExpectedWarnings[] = {"The model stays as it was", "has no timestamp",
+                                             "A pair is passed over", "is not linked"};
+
+}  // namespace
+
+Camera::Camera(const CameraSettings& settings, uint64_t seed, Watch& watch)
+    : settings_(settings),
+      watch_(watch),
+      rgb_(Stream::kRgb, settings.live, seed),
+      depth_(Stream::kDepth, settings.live, seed + 1) {
+  std::string text = "rgbdrefine name=refine max-depth=1000 model=fake: sync-mode=" +
+                     std::string(settings.by_order ? "order" : "running-time") +
+                     (settings.instance_id.empty() ? "" : " model-instance-id=" + settings.instance_id) +
+                     " ! " + settings.sink;
+  GError* error = nullptr;
+  pipeline_ = GST_ELEMENT(gst_object_ref_sink(gst_parse_launch(text.c_str(), &error)));
+  EXPECT_EQ(error, nullptr) << error->message;
+  refine_ = gst_bin_get_by_name(GST_BIN(pipeline_), "refine");
+  src_ = gst_element_get_static_pad(refine_, "src");
+  for (Stream* stream : {&rgb_, &depth_}) {
+    gst_bin_add(GST_BIN(pipeline_), stream->element());
+    EXPECT_TRUE(gst_element_link_pads(stream->element(), "src", refine_, GST_OBJECT_NAME(stream->element())));
+  }
+  gst_pad_add_probe(
+      src_,
+      static_cast<GstPadProbeType>(GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM |
+                                   GST_PAD_PROBE_TYPE_EVENT_FLUSH),
+      on_output, this, nullptr);
+  GstBus* bus = gst_element_get_bus(pipeline_);
+  gst_bus_set_sync_handler(bus, on_message, this, nullptr);
+  gst_object_unref(bus);
+  watch_.add(pipeline_);
+  rgb_.start();
+  depth_.start();
+}
+
+Camera::~Camera() {
+  Doing doing(watch_, "taking a pipeline down");
+  EXPECT_TRUE(set_state(GST_STATE_NULL));
+  watch_.remove(pipeline_);
+  rgb_.stop();
+  depth_.stop();
+  GstBus* bus = gst_element_get_bus(pipeline_);
+  gst_bus_set_sync_handler(bus, nullptr, nullptr, nullptr);
+  gst_object_unref(bus);
+  EXPECT_EQ(GST_OBJECT_REFCOUNT_VALUE(pipeline_), 1);
+  gst_object_unref(src_);
+  gst_object_unref(refine_);
+  gst_object_unref(pipeline_);
+}
+
+void Camera::flush(Stream::Kind kind) {
+  std::lock_guard lock(flush_mutex_);
+  guint32 seqnum = gst_util_seqnum_next();
+  if (stream(kind).begin_flush(seqnum)) stream(kind).end_flush(seqnum);
+}
+
+void Camera::flush_both(bool one_after_the_other) {
+  std::lock_guard lock(flush_mutex_);
+  guint32 seqnum = gst_util_seqnum_next();
+  bool rgb = rgb_.begin_flush(seqnum);
+  if (rgb && one_after_the_other) rgb_.end_flush(seqnum);
+  bool depth = depth_.begin_flush(seqnum);
+  if (rgb && !one_after_the_other) rgb_.end_flush(seqnum);
+  if (depth) depth_.end_flush(seqnum);
+}
+
+bool Camera::seek(GstClockTime to, bool twice) {
+  std::lock_guard lock(flush_mutex_);
+  GstEvent* event = gst_event_new_seek(1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET,
+                                       static_cast<gint64>(to), GST_SEEK_TYPE_NONE, -1);
+  if (twice) gst_pad_send_event(src_, gst_event_ref(event));  // as a second sink does
+  return gst_element_send_event(pipeline_, event);
+}
+
+bool Camera::set_state(GstState state) {
+  return gst_element_set_state(pipeline_, state) != GST_STATE_CHANGE_FAILURE;
+}
+
+void Camera::set(const char* property, const std::string& value) {
+  gst_util_set_object_arg(G_OBJECT(refine_), property, value.c_str());
+}
+
+GstBusSyncReply Camera::on_message(GstBus*, GstMessage* message, gpointer data) {
+  auto* self = static_cast<Camera*>(data);
+  GError* error = nullptr;
+  if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) {
+    gst_message_parse_error(message, &error, nullptr);
+    if (!self->settings_.errors_allowed)
+      ADD_FAILURE() << "an error: " << error->message << "\n" << self->watch_.report();
+  } else if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_WARNING) {
+    gst_message_parse_warning(message, &error, nullptr);
+    bool expected = false;
+    for (const char* part : kExpectedWarnings) expected |= std::strstr(error->message, part) != nullptr;
+    if (!expected) ADD_FAILURE() << "a warning: " << error->message << "\n" << self->watch_.report();
+  }
+  g_clear_error(&error);
+  gst_message_unref(message);
+  return GST_BUS_DROP;
+}
+
+GstPadProbeReturn Camera::on_output(GstPad* pad, GstPadProbeInfo* info, gpointer data) {
+  auto* self = static_cast<Camera*>(data);
+  if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
+    if (auto frame = self->read(pad, GST_PAD_PROBE_INFO_BUFFER(info))) self->judge(*frame);
+    return GST_PAD_PROBE_OK;
+  }
+  GstEvent* event = GST_PAD_PROBE_INFO_EVENT(info);
+  std::lock_guard lock(self->out_mutex_);
+  if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP) {
+    self->rgb_.flushed_through(gst_event_get_seqnum(event));
+    self->depth_.flushed_through(gst_event_get_seqnum(event));
+  }
+  self->ended_ = GST_EVENT_TYPE(event) == GST_EVENT_EOS;
+  self->came_out_.notify_all();
+  return GST_PAD_PROBE_OK;
+}
+
+std::optional<Camera::Frame> Camera::read(GstPad* pad, GstBuffer* buffer) {
+  Frame frame{};
+  frame.refined = true;
+  frame.pts = GST_BUFFER_PTS(buffer);
+  if (GstCustomMeta* meta = gst_buffer_get_custom_meta(buffer, "rgbd-refine")) {
+    gboolean refined = FALSE;
+    gint64 skew = 0;
+    gst_structure_get(gst_custom_meta_get_structure(meta), "refined", G_TYPE_BOOLEAN, &refined, "skew",
+                      G_TYPE_INT64, &skew, nullptr);
+    frame.refined = refined;
+    frame.skew = skew;
+  }
+  GstEvent* segment = gst_pad_get_sticky_event(pad, GST_EVENT_SEGMENT, 0);
+  EXPECT_TRUE(segment) << "a frame without a segment";
+  gst_clear_event(&segment);
+  GstCaps* caps = gst_pad_get_current_caps(pad);
+  GstVideoInfo info;
+  GstVideoFrame video;
+  bool mapped = caps && gst_video_info_from_caps(&info, caps) &&
+                gst_video_frame_map(&video, &info, buffer, GST_MAP_READ);
+  EXPECT_TRUE(mapped) << "a frame that does not fit its caps";
+  gst_clear_caps(&caps);
+  if (!mapped) return {};
+  frame.width = GST_VIDEO_INFO_WIDTH(&info);
+  frame.height = GST_VIDEO_INFO_HEIGHT(&info);
+  bool big_endian = GST_VIDEO_INFO_FORMAT(&info) == GST_VIDEO_FORMAT_GRAY16_BE;
+  auto step = [&](int x, int y) -> unsigned {
+    auto* at = static_cast<const guint8*>(GST_VIDEO_FRAME_PLANE_DATA(&video, 0)) +
+               GST_VIDEO_FRAME_PLANE_STRIDE(&video, 0) * y + 2 * x;
+    return big_endian ? GST_READ_UINT16_BE(at) : GST_READ_UINT16_LE(at);
+  };
+  frame.depth_number = step(0, 0);
+  frame.rgb_number = step(1, 0) | step(2, 0) << 8;
+  if (step(1, 0) == frame.depth_number) frame.rgb_number = 0;  // raw depth: no number is so small
+  frame.uniform = true;
+  for (int y = 0; y < frame.height; ++y)
+    for (int x = y == 0 ? 3 : 0; x < frame.width; ++x) frame.uniform &= step(x, y) == frame.depth_number;
+  gst_video_frame_unmap(&video);
+  return frame;
+}
+
+void Camera::fail(const std::string& what, const Frame& frame) {
+  auto say = [](const std::optional<Sent>& sent) {
+    return sent ? std::to_string(sent->serial) + " (generation " + std::to_string(sent->generation) +
+                      ", pts " + std::to_string(static_cast<int64_t>(sent->pts)) + ", running time " +
+                      std::to_string(static_cast<int64_t>(sent->running_time)) + ", " +
+                      std::to_string(sent->width) + "x" + std::to_string(sent->height) + ")"
+                : std::string("none");
+  };
+  ADD_FAILURE() << what << ": " << frame.width << "x" << frame.height << " pts "
+                << static_cast<int64_t>(frame.pts) << (frame.refined ? " refined" : " not refined")
+                << " skew " << frame.skew << "\n  colour number " << frame.rgb_number << ": "
+                << say(rgb_.find(frame.rgb_number)) << " of generation " << rgb_.generation() << ", floor "
+                << rgb_.floor() << "\n  depth number " << frame.depth_number << ": "
+                << say(depth_.find(frame.depth_number)) << " of generation " << depth_.generation()
+                << ", floor " << depth_.floor() << "\n  before: colour " << say(last_rgb_) << ", depth "
+                << say(last_depth_) << "\n"
+                << watch_.report();
+}
+
+void Camera::judge_age(Stream& stream, const Sent& sent, const char* name) {
+  uint64_t now = stream.generation();
+  if (sent.generation == now) return;
+  EXPECT_GE(sent.generation, stream.floor()) << name << " from before a flush of both streams";
+  // The flush of one pad does not stop what has left the engine already: that is one frame.
+  size_t index = &stream == &rgb_ ? 0 : 1;
+  if (std::exchange(stale_generation_[index], now) != now) stale_count_[index] = 0;
+  EXPECT_LE(++stale_count_[index], 1u) << name << " from before a flush of its stream";
+}
+
+void Camera::judge(const Frame& frame) {
+  std::lock_guard lock(out_mutex_);
+  int failures = ::testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
+  ++frames_out_;
+  EXPECT_FALSE(ended_) << "after the end of the stream";
+  EXPECT_TRUE(frame.uniform) << "pixels of two frames";
+  bool repeated = !frame.refined && frame.rgb_number;
+  std::optional<Sent> depth = depth_.find(frame.depth_number), rgb, shown = rgb_.find(frame.rgb_number);
+  if (frame.refined) {
+    rgb = shown;
+  } else {
+    rgb = rgb_.find_after(last_rgb_ ? last_rgb_->serial : static_cast<uint64_t>(-1), frame.pts);
+  }
+  if (!depth || !rgb || (repeated && !shown)) return fail("a frame that nobody sent", frame);
+  if (repeated) {
+    EXPECT_EQ(frame.depth_number, last_refined_depth_) << "not the last refined frame again";
+    EXPECT_EQ(frame.rgb_number, last_refined_rgb_) << "not the last refined frame again";
+    judge_age(rgb_, *shown, "colour");
+  } else {
+    EXPECT_TRUE(!last_depth_ || depth->serial > last_depth_->serial) << "depth out of order";
+    bool timed = GST_CLOCK_TIME_IS_VALID(rgb->pts) && GST_CLOCK_TIME_IS_VALID(depth->pts);
+    if (timed && !settings_.by_order) {
+      int64_t tolerance = static_cast<int64_t>(settings_.varied_tolerance ? 20 * GST_MSECOND : kGrid / 2);
+      int64_t skew = GST_CLOCK_DIFF(rgb->running_time, depth->running_time);
+      EXPECT_LE(std::abs(skew), tolerance) << "a pair of frames that do not belong together";
+      EXPECT_TRUE(frame.refined || skew == frame.skew);
+    }
+  }
+  EXPECT_TRUE(!last_rgb_ || rgb->serial > last_rgb_->serial) << "colour out of order";
+  EXPECT_EQ(frame.pts, rgb->pts);
+  EXPECT_EQ(frame.width, rgb->width);
+  EXPECT_EQ(frame.height, rgb->height);
+  judge_age(rgb_, *rgb, "colour");
+  judge_age(depth_, *depth, "depth");
+  if (::testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count() != failures)
+    fail("wrong output", frame);
+  last_rgb_ = rgb;
+  if (!repeated) last_depth_ = depth;
+  if (frame.refined) {
+    last_refined_rgb_ = frame.rgb_number;
+    last_refined_depth_ = frame.depth_number;
+  }
+  bool newest =
+      frame.refined && rgb->generation == rgb_.generation() && depth->generation == depth_.generation();
+  fresh_ = newest ? fresh_ + 1 : 0;
+  came_out_.notify_all();
+}
+
+void Camera::settle(std::mt19937_64& random) {
+  bool restart = settings_.errors_allowed || random() % 3 == 0;
+  if (restart) {
+    Doing doing(watch_, "to READY, to settle");
+    EXPECT_TRUE(set_state(GST_STATE_READY));
+  }
+  for (Stream* stream : {&rgb_, &depth_}) {
+    stream->calm_down();
+    stream->set_shape({stream == &rgb_ ? "RGB" : "GRAY16_LE", 16, 16, 100, 0});
+  }
+  for (auto [property, value] : {std::pair{"skip-policy", "drop"},
+                                 {"inference-interval", "1"},
+                                 {"leaky", "auto"},
+                                 {"max-pairs", "1000"},
+                                 {"pts-tolerance", "-1"},
+                                 {"qos", "false"},
+                                 {"model", "fake:"}})
+    set(property, value);
+  {
+    Doing doing(watch_, "to PLAYING, to settle");
+    EXPECT_TRUE(set_state(GST_STATE_PLAYING));
+  }
+  {
+    Doing doing(watch_, "flushing, to settle");
+    flush_both(random() % 2);
+  }
+  std::unique_lock lock(out_mutex_);
+  fresh_ = 0;
+  {
+    Doing doing(watch_, "waiting for frames after the storm");
+    came_out_.wait(lock, [&] { return fresh_ >= 5; });
+  }
+  lock.unlock();
+  rgb_.end_stream();
+  depth_.end_stream();
+  Doing doing(watch_, "waiting for the end of the stream");
+  lock.lock();
+  came_out_.wait(lock, [&] { return ended_; });
+}
+
+}  // namespace rgbd::testing
