@@ -27,7 +27,7 @@ run_tests() {
 thread_sanitizer() {
   [ $# -gt 0 ] || set -- engine-no-torch raw-depth depthcolorize rgbdtestsrc rgbdtestsrc-sensor camera-to-refine \
     refine-pairing refine-flush refine-caps refine-fixation refine-model refine-live refine-output refine-offset \
-    refine-bad_input gst-properties gst-states
+    refine-bad_input gst-properties gst-states gst-stress
   configure thread -Db_sanitize=thread
   # What libraries do that it cannot see into is not judged; threads of theirs have long histories.
   export TSAN_OPTIONS="ignore_noninstrumented_modules=1 history_size=7 second_deadlock_stack=1"
