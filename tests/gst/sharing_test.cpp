@@ -169,6 +169,7 @@ class Sharing : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     gst_debug_remove_log_function(gst_debug_log_default);
+    gst_debug_remove_log_function(count_loads);  // of --gtest_repeat
     gst_debug_add_log_function(count_loads, nullptr, nullptr);
     gst_debug_set_active(TRUE);
     gst_debug_set_threshold_for_name("rgbdcore", GST_LEVEL_INFO);
