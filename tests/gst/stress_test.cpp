@@ -203,10 +203,9 @@ CameraSettings settings_of_round(Random& random, bool errors_allowed) {
   settings.by_order = chance(random, 0.15);
   settings.varied_tolerance = chance(random, 0.5);
   settings.errors_allowed = errors_allowed;
-  static constexpr const char* kSinks[] = {
-      "fakesink sync=false", "fakesink sync=false async=false",
-      "queue max-size-buffers=2 ! fakesink sync=false", "fakesink sync=true qos=true max-lateness=20000000",
-      "tee name=t ! queue ! fakesink sync=false t. ! queue ! fakesink sync=false"};
+  // No queue: that of GStreamer 1.22 hangs, as an aggregator does, when a flush ends on the way to READY.
+  static constexpr const char* kSinks[] = {"fakesink sync=false", "fakesink sync=false async=false",
+                                           "fakesink sync=true qos=true max-lateness=20000000"};
   settings.sink = pick(random, kSinks);
   return settings;
 }
@@ -240,7 +239,7 @@ void run_round(uint64_t seed) {
   for (std::thread& thread : threads) thread.join();
   fake_rgbd::release();
   fake_rgbd::fail_none();
-  for (auto& camera : cameras) camera->settle(random);
+  for (auto& camera : cameras) camera->settle();
   cameras.clear();
   EXPECT_TRUE(fake_rgbd::wait_until_models_open(0));
 }
