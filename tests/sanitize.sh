@@ -2,6 +2,7 @@
 # The tests under one of the compiler's sanitizers, in a build folder of their own: build-sanitize-NAME. Exit code 0:
 # every test passed, and nothing was found. What was found is in the log that Meson names.
 #
+#   tests/sanitize.sh address [TEST…]   AddressSanitizer and UndefinedBehaviorSanitizer
 #   tests/sanitize.sh thread [TEST…]    ThreadSanitizer. Neither torch nor GLib is built for it, so: the core's engine
 #                                       over a stand-in for torch, the elements over a stand-in for the core, and
 #                                       GLib's locks told by tests/support/glib_for_tsan.cpp
@@ -36,11 +37,26 @@ thread_sanitizer() {
   run_tests thread "$@"
 }
 
+# Leaks are not looked for here: the tests of gst/ do that themselves (tests/gst/leaks.h), and GLib's and the plugins'
+# own one-time allocations are many. Not gst-plugin: its programs have no sanitizer and cannot open the plugin.
+address_sanitizer() {
+  [ $# -gt 0 ] || set -- engine-no-torch raw-depth depthcolorize rgbdtestsrc rgbdtestsrc-sensor camera-to-refine \
+    refine-pairing refine-flush refine-caps refine-fixation refine-model refine-live refine-output refine-offset \
+    refine-bad_input gst-properties gst-states gst-stress
+  configure address -Db_sanitize=address,undefined
+  export ASAN_OPTIONS="detect_leaks=0" UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"
+  run_tests address "$@"
+}
+
 case ${1:-} in
+  address)
+    shift
+    address_sanitizer "$@"
+    ;;
   thread)
     shift
     thread_sanitizer "$@"
     ;;
-  -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0" ;;
-  *) echo "sanitize.sh: name a sanitizer (thread)" >&2 && exit 2 ;;
+  -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0" ;;
+  *) echo "sanitize.sh: name a sanitizer (address, thread)" >&2 && exit 2 ;;
 esac

@@ -238,8 +238,8 @@ void Camera::judge(const Frame& frame) {
   }
   EXPECT_TRUE(!last_rgb_ || rgb->serial > last_rgb_->serial) << "colour out of order";
   EXPECT_EQ(frame.pts, rgb->pts);
-  // At a deadline GstAggregator goes on although the new caps could not be negotiated, and frames of caps that
-  // were refused may be answered by a repeated one.
+  // At a deadline GstAggregator goes on although the new caps could not be negotiated, and frames of caps
+  // that were refused may be answered by a repeated one.
   if (!settings_.live && !settings_.errors_allowed) {
     EXPECT_EQ(frame.width, rgb->width);
     EXPECT_EQ(frame.height, rgb->height);
