@@ -282,9 +282,10 @@ void Stream::send_events() {
   }
   if (shape) shape_ = *shape;
   if (start_) gst_pad_push_event(pad_, gst_event_new_stream_start(GST_OBJECT_NAME(element_)));
-  if (start_ || shape) {
+  if (start_ || shape || caps_due_) {
     GstCaps* caps = caps_of(shape_);
-    gst_pad_push_event(pad_, gst_event_new_caps(caps));
+    // A flush that has begun may have swallowed it: once more, then.
+    caps_due_ = !gst_pad_push_event(pad_, gst_event_new_caps(caps));
     gst_caps_unref(caps);
   }
   if (std::exchange(start_, false) || std::exchange(send_segment_, false)) {

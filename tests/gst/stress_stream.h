@@ -97,7 +97,7 @@ class Stream {
   bool active_ = false;
 
   std::mutex push_mutex_;  // held while a frame is pushed
-  bool start_ = true, send_segment_ = false, eos_ = false;
+  bool start_ = true, send_segment_ = false, caps_due_ = false, eos_ = false;
   Shape shape_;
   uint64_t position_ = 0;  // in units of kGrid
   GstClockTime segment_start_ = 0;
