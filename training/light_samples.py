@@ -11,8 +11,8 @@ from rgbdtrain import network
 
 MASK = (1 << 64) - 1
 SAMPLES, STEP = 64, 7919  # as tests/core/seeded_network.cpp
-FEWER = dict(RAW_OFFSETS=[(0, 0), (0, 1), (-2, 3)], COARSE_OFFSETS=[(0, 0), (3, -2)], CANDIDATES=6, CORRECTION=0.75,
-             PYRAMID_LEVELS=3, MULTIPLE=16)
+FEWER = dict(RAW_OFFSETS=[(0, 0), (0, 1), (-2, 3)], COARSE_OFFSETS=[(0, 0), (3, -2)], SMOOTH_LEVELS=(1,), CANDIDATES=7,
+             DIFFERENCE_LEVELS=(3, 2), FEATURES=7, CORRECTION=0.75, PYRAMID_LEVELS=3, MULTIPLE=16)
 # Name, sizes, Settings, constants of the definition.
 MODELS = [
     ("light", ["64x96", "45x70"], dict(widths=(8, 12, 16, 12, 20)), {}),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The head's last step: every pixel chooses among the measured depths around it, coarse depths around it and
-// one free depth, and is held within what was measured. All depths are inverse, over the frame's median;
-// float32.
+// The head's last step: every pixel chooses among the measured depths around it, coarse depths around it,
+// means and one free depth, and is held within what was measured. All depths are inverse, over the frame's
+// median; float32.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,12 +13,13 @@ namespace rgbd::light {
 
 /// What the choice is made from.
 struct Evidence {
-  at::Tensor q;          // [B, 1, H, W] measured, 0 = hole
-  at::Tensor fill;       // [B, 1, H, W]
-  at::Tensor fill4;      // [B, 1, H/4, W/4]
-  at::Tensor coarse;     // [B, 1, H/4, W/4] log correction of fill4, any float type
-  at::Tensor last;       // [B, C, H/2, W/2] the U-Net's features, any float type
-  at::Tensor low, high;  // [B, 1, 1, 1] limits of filled pixels
+  at::Tensor q;                    // [B, 1, H, W] measured, 0 = hole
+  at::Tensor fill;                 // [B, 1, H, W]
+  at::Tensor fill4;                // [B, 1, H/4, W/4]
+  std::vector<at::Tensor> smooth;  // [B, 1, H, W] each, Settings::smooth
+  at::Tensor coarse;               // [B, 1, H/4, W/4] log correction of fill4, any float type
+  at::Tensor last;                 // [B, C, H/2, W/2] the U-Net's features, any float type
+  at::Tensor low, high;            // [B, 1, 1, 1] limits of filled pixels
 };
 
 class Choice {

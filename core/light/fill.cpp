@@ -30,11 +30,19 @@ std::vector<at::Tensor> push_pull(const at::Tensor& q, const at::Tensor& mask, i
   return fills;
 }
 
-at::Tensor features(const at::Tensor& colour, const at::Tensor& q, const at::Tensor& mask,
-                    const std::vector<at::Tensor>& fills) {
-  const auto fine = fills[0].clamp_min(1e-4).log(), smooth = enlarged(fills[2], 4).clamp_min(1e-4).log();
-  const auto difference = (8 * (fine - smooth)).clamp(-1, 1) * mask;
-  return at::cat({colour, fine.clamp(-4, 4), mask, difference}, 1);
+at::Tensor smooth(const std::vector<at::Tensor>& fills, int64_t level) {
+  return enlarged(fills[level], int64_t{1} << level);
+}
+
+at::Tensor features(const at::Tensor& colour, const at::Tensor& mask, const std::vector<at::Tensor>& fills,
+                    const std::vector<int64_t>& differences) {
+  const auto fine = fills[0].clamp_min(1e-4).log();
+  std::vector<at::Tensor> out{colour, fine.clamp(-4, 4), mask};
+  for (const auto level : differences) {
+    const auto coarse = smooth(fills, level).clamp_min_(1e-4).log_();
+    out.push_back((fine - coarse).mul_(8).clamp_(-1, 1).mul_(mask));
+  }
+  return at::cat(out, 1);
 }
 
 }  // namespace rgbd::light

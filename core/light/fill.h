@@ -12,10 +12,13 @@ namespace rgbd::light {
 /// q, mask [B, 1, H, W], sides multiples of 2^levels; mask 1 where q was measured.
 std::vector<at::Tensor> push_pull(const at::Tensor& q, const at::Tensor& mask, int64_t levels);
 
-/// colour [B, 3, H, W], q and mask [B, 1, H, W] (q over the frame's median), fills of push_pull(q, mask).
-/// Returns [B, 6, H, W].
-at::Tensor features(const at::Tensor& colour, const at::Tensor& q, const at::Tensor& mask,
-                    const std::vector<at::Tensor>& fills);
+/// The fill's mean over 2^level pixels at full size, linear between them: [B, 1, H, W].
+at::Tensor smooth(const std::vector<at::Tensor>& fills, int64_t level);
+
+/// colour [B, 3, H, W], mask [B, 1, H, W], fills of push_pull(q, mask), levels to see the fill against.
+/// Returns [B, 5 + differences, H, W].
+at::Tensor features(const at::Tensor& colour, const at::Tensor& mask, const std::vector<at::Tensor>& fills,
+                    const std::vector<int64_t>& differences);
 
 /// Bilinear enlargement by a whole factor, corners not aligned.
 at::Tensor enlarged(const at::Tensor& x, int64_t factor);

@@ -41,9 +41,10 @@ at::Tensor Light::forward(const at::Tensor& x) {
   evidence.high = s.hole_high * per_frame(range.high) / median;
   const auto mask = (evidence.q > 0).to(at::kFloat);
   const auto fills = push_pull(evidence.q, mask, s.pyramid_levels);
-  const auto answer = unet_(features(padded(x.slice(1, 0, 3)), evidence.q, mask, fills));
+  const auto answer = unet_(features(padded(x.slice(1, 0, 3)), mask, fills, s.differences));
   evidence.fill = fills[0];
   evidence.fill4 = fills[2];
+  for (const auto level : s.smooth) evidence.smooth.push_back(smooth(fills, level));
   evidence.coarse = answer.coarse;
   evidence.last = answer.last;
 

@@ -11,7 +11,7 @@
 namespace rgbd::light {
 namespace {
 
-constexpr const char* kVersion = "1";
+constexpr const char* kVersion = "2";
 
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts(1);
@@ -135,19 +135,27 @@ Settings read_settings(const Checkpoint& checkpoint) {
   read.expect("version", kVersion);
   read.expect("head", "choice");
   read.expect("depth_norm", "median");
-  read.expect("features", std::to_string(kFeatures));
 
   Settings s;
   s.widths = read.numbers<int64_t>("widths", 3, 8, 1, 2048);  // the coarse depth needs the level 1/4 decoded
   s.bottleneck_blocks = read.number<int64_t>("bottleneck_blocks", 0, 64);
   s.raw = read.offsets("raw_offsets");
   s.coarse = read.offsets("coarse_offsets");
+  s.correction = read.number<double>("correction", 1e-3, 10);
+  s.pyramid_levels = read.number<int64_t>("pyramid_levels", 2, kMostLevels);  // the fill at 1/4 is used
+  auto levels = [&](const char* key) {
+    return read.numbers<int64_t>(key, 1, kMostLevels, 1, s.pyramid_levels);
+  };
+  s.smooth = levels("smooth_levels");
+  s.differences = levels("difference_levels");
   if (read.number<int64_t>("candidates", 1, 256) != s.candidates()) {
-    read.bad("candidates", ", but rgbd.raw_offsets, rgbd.coarse_offsets and the free depth make " +
+    read.bad("candidates", ", but the offsets, the smooth levels and the free depth make " +
                                std::to_string(s.candidates()));
   }
-  s.correction = read.number<double>("correction", 1e-3, 10);
-  s.pyramid_levels = read.number<int64_t>("pyramid_levels", 2, 8);  // the fill at 1/4 is used
+  if (read.number<int64_t>("features", 1, 256) != s.features()) {
+    read.bad("features",
+             ", but colour, fill, mask and the difference levels make " + std::to_string(s.features()));
+  }
   s.padding = read.number<int64_t>("padding", 1, 1024);
   const auto stride =
       int64_t{1} << std::max<int64_t>(static_cast<int64_t>(s.widths.size()), s.pyramid_levels);

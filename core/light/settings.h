@@ -10,32 +10,36 @@
 
 namespace rgbd::light {
 
-inline constexpr int64_t kFeatures = 6;      // the stem's input: colour 3, log fill, mask, local difference
 inline constexpr int64_t kMostOffsets = 64;  // of the raw candidates, and of the coarse ones
+inline constexpr int64_t kMostLevels = 8;    // of the fill's pyramid
 
 struct Offset {
   int64_t dy = 0, dx = 0;  // pixels
 };
 
 struct Settings {
-  std::vector<int64_t> widths;    // channels at 1/2, 1/4, …
-  int64_t bottleneck_blocks = 0;  // residual blocks at the deepest level; 1 at the others
-  std::vector<Offset> raw;        // candidates: measured depths around the pixel…
-  std::vector<Offset> coarse;     // … quarter-resolution depths around it; and one free depth
-  double correction = 0;          // coarse and free depths stay within e^±correction of the fill
-  int64_t pyramid_levels = 0;     // push-pull fill reaches the stride 2^levels
-  int64_t padding = 0;            // frames are padded to a multiple of it
-  double mode_tolerance = 0;      // candidates this near the likeliest one are averaged
-  int64_t keep_window = 0;        // a measured pixel stays in the range of its window, pixels, odd…
-  double keep_tolerance = 0;      // … widened by this share
-  double hole_low = 0;            // a filled pixel stays in [low * 1 %, high * 99 %] of the frame's
-  double hole_high = 0;           // measured inverse depths
-  double min_valid = 0;           // below this share of measured pixels the frame passes through
+  std::vector<int64_t> widths;       // channels at 1/2, 1/4, …
+  int64_t bottleneck_blocks = 0;     // residual blocks at the deepest level; 1 at the others
+  std::vector<Offset> raw;           // candidates: measured depths around the pixel…
+  std::vector<Offset> coarse;        // … quarter-resolution depths around it…
+  std::vector<int64_t> smooth;       // … means of the fill over 2^level pixels; and one free depth
+  std::vector<int64_t> differences;  // levels of the fill's means that the stem sees the fill against
+  double correction = 0;             // coarse and free depths stay within e^±correction of the fill
+  int64_t pyramid_levels = 0;        // push-pull fill reaches the stride 2^levels
+  int64_t padding = 0;               // frames are padded to a multiple of it
+  double mode_tolerance = 0;         // candidates this near the likeliest one are averaged
+  int64_t keep_window = 0;           // a measured pixel stays in the range of its window, pixels, odd…
+  double keep_tolerance = 0;         // … widened by this share
+  double hole_low = 0;               // a filled pixel stays in [low * 1 %, high * 99 %] of the frame's
+  double hole_high = 0;              // measured inverse depths
+  double min_valid = 0;              // below this share of measured pixels the frame passes through
   InputSpec input;
 
   /// Residual blocks of encoder level `i`, which has widths[i + 1] channels.
   int64_t blocks(size_t i) const { return i + 2 == widths.size() ? bottleneck_blocks : 1; }
-  int64_t candidates() const { return static_cast<int64_t>(raw.size() + coarse.size()) + 1; }
+  int64_t candidates() const { return static_cast<int64_t>(raw.size() + coarse.size() + smooth.size()) + 1; }
+  /// The stem's input: colour 3, log fill, mask, differences.
+  int64_t features() const { return 5 + static_cast<int64_t>(differences.size()); }
 };
 
 /// Throws Error{kBadCheckpoint} that names the key and its value: absent, unreadable, out of bounds, unknown

@@ -30,7 +30,7 @@ std::vector<std::pair<std::string, std::vector<int64_t>>> expected_shapes(const 
     conv(key + ".conv2", width, width);
   };
   const auto& w = s.widths;
-  conv("stem.0", 4 * kFeatures, w[0]);
+  conv("stem.0", 4 * s.features(), w[0]);
   conv("stem.1", w[0], w[0]);
   for (size_t i = 0; i + 1 < w.size(); ++i) {
     const auto level = "encoder." + std::to_string(i);

@@ -46,10 +46,9 @@ struct Wrong {
 };
 
 TEST(Metadata, ValuesFromANewerProgramAreNamed) {
-  for (const Wrong& wrong : {Wrong{"version", "2", "only '1'"},
+  for (const Wrong& wrong : {Wrong{"version", "1", "only '2'"},
                              {"head", "free", "only 'choice'"},
-                             {"depth_norm", "max", "only 'median'"},
-                             {"features", "7", "only '6'"}}) {
+                             {"depth_norm", "max", "only 'median'"}}) {
     const auto text = refusal_of(wrong.key, wrong.value);
     EXPECT_TRUE(test::says(text, std::string("rgbd.") + wrong.key + " is '" + wrong.value + "'"));
     EXPECT_TRUE(test::says(text, wrong.says));
@@ -74,6 +73,10 @@ TEST(Metadata, UnreadableOrHostileValuesAreNamed) {
            {"raw_offsets", "0,1000", "'1000' is no number from -64 to 64"},
            {"coarse_offsets", "", "is no offset"},
            {"candidates", "23.5", "is no number"},
+           {"smooth_levels", "", "is no number from 1 to 5"},
+           {"smooth_levels", "3,6", "'6' is no number from 1 to 5"},
+           {"difference_levels", "0", "'0' is no number from 1 to 5"},
+           {"difference_levels", "1,1,1,1,1,1,1,1,1", "9 entries, not 1 to 8"},
            {"correction", "nan", "is no number"},
            {"correction", "inf", "is no number"},
            {"correction", "0", "is no number"},
@@ -109,8 +112,9 @@ TEST(Metadata, UnreadableOrHostileValuesAreNamed) {
 }
 
 TEST(Metadata, ContradictionsAreNamed) {
-  for (const Wrong& wrong : {Wrong{"candidates", "24", "make 23"},
-                             {"raw_offsets", "0,0;0,1", "make 8"},
+  for (const Wrong& wrong : {Wrong{"candidates", "24", "make 25"},
+                             {"raw_offsets", "0,0;0,1", "make 10"},
+                             {"features", "6", "make 9"},
                              {"padding", "48", "no multiple of the stride 32"},
                              {"pyramid_levels", "6", "no multiple of the stride 64"},
                              {"widths", "8,12,16,12,20,20", "no multiple of the stride 64"},
@@ -141,9 +145,9 @@ TEST(Tensors, ThatTheMetadataContradictAreNamed) {
   auto metadata = test::light_metadata();
   const auto tensors = test::light_tensors(metadata);
   metadata.at("rgbd.coarse_offsets") = "0,0;0,-4;0,4;-4,0;4,0;4,4";
-  metadata.at("rgbd.candidates") = "24";
+  metadata.at("rgbd.candidates") = "26";
   EXPECT_TRUE(test::says(load_refusal(test::light_checkpoint(metadata, tensors)),
-                         "head.weight is [96, 8, 1, 1], not [100, 8, 1, 1]"));
+                         "head.weight is [104, 8, 1, 1], not [108, 8, 1, 1]"));
 }
 
 TEST(Tensors, MissingOnesAreNamedAndCounted) {

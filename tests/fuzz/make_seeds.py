@@ -101,15 +101,15 @@ def pickles():
 
 
 LIGHT = {
-    "architecture": "light", "version": "1", "widths": "1,1,1", "bottleneck_blocks": "0", "features": "6",
-    "head": "choice", "candidates": "3", "raw_offsets": "0,0", "coarse_offsets": "0,-4", "correction": "1.5",
-    "pyramid_levels": "2", "mode_tolerance": "0.05", "keep_window": "3", "keep_tolerance": "0.02", "hole_low": "0.7",
-    "hole_high": "1.4", "min_valid": "0.01", "input_size": "480", "multiple": "1", "upscale": "false", "padding": "8",
+    "architecture": "light", "version": "2", "widths": "1,1,1", "bottleneck_blocks": "0", "features": "6",
+    "difference_levels": "2", "smooth_levels": "1", "head": "choice", "candidates": "4", "raw_offsets": "0,0",
+    "coarse_offsets": "0,-4", "correction": "1.5", "pyramid_levels": "2", "mode_tolerance": "0.05",
+    "keep_window": "3", "keep_tolerance": "0.02", "hole_low": "0.7", "hole_high": "1.4", "min_valid": "0.01", "input_size": "480", "multiple": "1", "upscale": "false", "padding": "8",
     "mean": "0.5,0.5,0.5", "std": "0.25,0.25,0.25", "channel_order": "rgb", "depth_norm": "median",
 }
 # All that a network of these settings has.
 TENSORS = {
-    "stem.0": (1, 24, 3, 3), "stem.1": (1, 1, 3, 3), "coarse": (1, 1, 3, 3), "head": (16, 1, 1, 1),
+    "stem.0": (1, 24, 3, 3), "stem.1": (1, 1, 3, 3), "coarse": (1, 1, 3, 3), "head": (20, 1, 1, 1),
     **{f"encoder.{i}.down": (1, 1, 3, 3) for i in (0, 1)},
     **{f"encoder.0.blocks.0.conv{i}": (1, 1, 3, 3) for i in (1, 2)},
     **{f"decoder.{i}.lateral": (1, 1, 1, 1) for i in (0, 1)},

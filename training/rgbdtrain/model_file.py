@@ -4,8 +4,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from .network import (CANDIDATES, COARSE_OFFSETS, CORRECTION, FEATURES, MULTIPLE, PYRAMID_LEVELS, RAW_OFFSETS, VERSION,
-                      LightNetwork, Settings)
+from .network import (CANDIDATES, COARSE_OFFSETS, CORRECTION, DIFFERENCE_LEVELS, FEATURES, MULTIPLE, PYRAMID_LEVELS,
+                      RAW_OFFSETS, SMOOTH_LEVELS, VERSION, LightNetwork, Settings)
 
 MEAN, STD, INPUT_SIZE = 0.5, 0.25, 720
 
@@ -21,10 +21,12 @@ def metadata(settings):
         "rgbd.widths": ",".join(map(str, settings.widths)),
         "rgbd.bottleneck_blocks": str(settings.bottleneck_blocks),
         "rgbd.features": str(FEATURES),
+        "rgbd.difference_levels": ",".join(map(str, DIFFERENCE_LEVELS)),
         "rgbd.head": "choice",
         "rgbd.candidates": str(CANDIDATES),
         "rgbd.raw_offsets": offsets_text(RAW_OFFSETS),
         "rgbd.coarse_offsets": offsets_text(COARSE_OFFSETS),
+        "rgbd.smooth_levels": ",".join(map(str, SMOOTH_LEVELS)),
         "rgbd.correction": repr(CORRECTION),
         "rgbd.pyramid_levels": str(PYRAMID_LEVELS),
         "rgbd.mode_tolerance": repr(settings.mode_tolerance),

@@ -10,15 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-VERSION = 1
+VERSION = 2
 MULTIPLE = 32          # the U-Net's stride; inputs are padded to it by replication
 PYRAMID_LEVELS = 5     # push-pull fill reaches this stride (2^5)
 CORRECTION = 1.5       # free and coarse depths stay within e^±1.5 of the fill
-FEATURES = 6           # colour 3, log fill, mask, local difference
+DIFFERENCE_LEVELS = (2, 3, 4, 5)    # fill against its means over 2^level pixels: noise of every wavelength, at full precision
+SMOOTH_LEVELS = (3, 4)              # means that are candidates themselves, for plain surfaces
+FEATURES = 5 + len(DIFFERENCE_LEVELS)   # colour 3, log fill, mask, differences
 RAW_OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)] + [
     (dy, dx) for dy in (-3, 0, 3) for dx in (-3, 0, 3) if (dy, dx) != (0, 0)]
 COARSE_OFFSETS = [(0, 0), (0, -4), (0, 4), (-4, 0), (4, 0)]
-CANDIDATES = len(RAW_OFFSETS) + len(COARSE_OFFSETS) + 1
+CANDIDATES = len(RAW_OFFSETS) + len(COARSE_OFFSETS) + len(SMOOTH_LEVELS) + 1
 
 
 @dataclass
@@ -107,6 +109,11 @@ def push_pull(q, mask):
     return fills
 
 
+def smooth(fills, level):
+    """The fill's mean over 2^level pixels at full size, linear between them."""
+    return F.interpolate(fills[level], scale_factor=2 ** level, mode="bilinear", align_corners=False)
+
+
 def shifted(x, dy, dx):
     """x[..., y + dy, x + dx], 0 outside."""
     h, w = x.shape[-2:]
@@ -159,16 +166,15 @@ class LightNetwork(nn.Module):
 
     def features(self, colour, q):
         """colour [B, 3, H, W], q [B, 1, H, W] over its median, sides multiples of MULTIPLE.
-        Returns the stem's input [B, 6, H, W] and the fill pyramid."""
+        Returns the stem's input [B, FEATURES, H, W] and the fill pyramid."""
         mask = (q > 0).to(q.dtype)
         fills = push_pull(q, mask)
-        smooth = F.interpolate(fills[2], scale_factor=4, mode="bilinear", align_corners=False)
-        log = [f.clamp(min=1e-4).log() for f in (fills[0], smooth)]
-        difference = (8 * (log[0] - log[1])).clamp(-1, 1) * mask
-        return torch.cat([colour, log[0].clamp(-4, 4), mask, difference], 1), fills
+        log = fills[0].clamp(min=1e-4).log()
+        differences = [(8 * (log - smooth(fills, level).clamp(min=1e-4).log())).clamp(-1, 1) * mask for level in DIFFERENCE_LEVELS]
+        return torch.cat([colour, log.clamp(-4, 4), mask, *differences], 1), fills
 
     def unet(self, features):
-        """[B, 6, H, W] to (coarse correction [B, 1, H/4, W/4], head [B, CANDIDATES + 1, H, W])."""
+        """[B, FEATURES, H, W] to (coarse correction [B, 1, H/4, W/4], head [B, CANDIDATES + 1, H, W])."""
         x = F.pixel_unshuffle(features, 2)
         for layer in self.stem:
             x = F.relu(layer(x))
@@ -191,6 +197,7 @@ class LightNetwork(nn.Module):
                               align_corners=False)
         h, w = q.shape[-2:]
         values += [large[..., 4 + dy:4 + dy + h, 4 + dx:4 + dx + w] for dy, dx in COARSE_OFFSETS]
+        values += [smooth(fills, level) for level in SMOOTH_LEVELS]
         values.append(corrected(fills[0], head[:, CANDIDATES:]))
         values = torch.cat(values, 1)
         logits = torch.where(values > 0, head[:, :CANDIDATES].float(), -1e4)

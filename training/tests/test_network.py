@@ -112,8 +112,8 @@ def test_scaling_the_bottleneck_changes_nothing(network, tmp_path):
 
 
 def test_other_files_are_refused(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(model_file, "VERSION", 2)
+    monkeypatch.setattr(model_file, "VERSION", 3)
     model_file.export(network, tmp_path / "model.safetensors")
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="not a light network of version 1"):
+    with pytest.raises(ValueError, match="not a light network of version 2"):
         model_file.load(tmp_path / "model.safetensors")
