@@ -18,6 +18,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -98,13 +99,17 @@ double rounded(double value) {
 class Lane {
  public:
   Lane(GstElement* pipeline, const std::string& name)
-      : refine_(gst_bin_get_by_name(GST_BIN(pipeline), name.c_str())) {
-    if (!refine_) throw std::runtime_error("the pipeline has no " + name);
+      : refine_(gst_bin_get_by_name(GST_BIN(pipeline), ("r" + name).c_str())),
+        sink_(gst_bin_get_by_name(GST_BIN(pipeline), ("k" + name).c_str())) {
+    if (!refine_ || !sink_) throw std::runtime_error("the pipeline has no lane " + name);
     GstPad* pad = gst_element_get_static_pad(refine_, "src");
     gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, &Lane::on_frame, this, nullptr);
     gst_object_unref(pad);
   }
-  ~Lane() { gst_object_unref(refine_); }
+  ~Lane() {
+    gst_object_unref(refine_);
+    gst_object_unref(sink_);
+  }
   Lane(const Lane&) = delete;
 
   /// What this minute was, and the start of the next one.
@@ -114,12 +119,16 @@ class Lane {
       std::lock_guard lock(mutex_);
       ages.swap(ages_ms_);
     }
+    if (p50s_.empty() && !ages.empty()) first_ms_ = ages.front();
     p50s_.push_back(percentile(ages, 0.5));
     return {{"age_p50_ms", rounded(p50s_.back())},
             {"age_p99_ms", rounded(percentile(ages, 0.99))},
             {"fps", rounded(static_cast<double>(ages.size()) / seconds)},
-            {"dropped", drops()}};
+            {"dropped", drops()},
+            {"late_at_sink", late_at_sink()}};
   }
+  /// Age of the very first frame.
+  double first_ms() const { return first_ms_; }
   /// Of every minute but the first, in which everything starts.
   std::vector<double> p50s() const { return {p50s_.begin() + 1, p50s_.end()}; }
 
@@ -158,7 +167,19 @@ class Lane {
     return out;
   }
 
+  /// Frames that the sink threw away for coming more than 20 ms after their time, since the minute before.
+  guint64 late_at_sink() {
+    GstStructure* stats = nullptr;
+    g_object_get(sink_, "stats", &stats, nullptr);
+    guint64 dropped = 0;
+    gst_structure_get_uint64(stats, "dropped", &dropped);
+    gst_structure_free(stats);
+    return dropped - std::exchange(counted_["sink"], dropped);
+  }
+
   GstElement* refine_;
+  GstElement* sink_;
+  double first_ms_ = 0;
   std::map<std::string, guint64> counted_;
   std::vector<double> p50s_;
   std::mutex mutex_;
@@ -173,8 +194,9 @@ std::string description(const Arguments& arguments) {
   for (int i = 0; i < arguments.cameras; ++i) {
     const std::string n = std::to_string(i), s = "s" + n, r = "r" + n;
     text += "rgbdtestsrc name=" + s + " is-live=true seed=" + n + " rgbdrefine name=" + r +
-            " model-instance-id=soak ! fakesink sync=false " + s + ".rgb ! video/x-raw" + size +
-            " ! queue ! " + r + ".rgb " + s + ".depth ! video/x-raw" + size + " ! queue ! " + r + ".depth ";
+            " model-instance-id=soak ! queue ! fakesink name=k" + n +
+            " sync=true qos=true max-lateness=20000000 " + s + ".rgb ! video/x-raw" + size + " ! queue ! " +
+            r + ".rgb " + s + ".depth ! video/x-raw" + size + " ! queue ! " + r + ".depth ";
   }
   return text;
 }
@@ -205,10 +227,11 @@ std::vector<std::string> complaints(const std::vector<double>& resident,
   const double growth = resident.back() / resident.front() - 1;
   verdict["rss_growth"] = std::round(growth * 1e5) / 1e5;
   if (growth >= kMostGrowth) out.push_back("resident memory grew by 1 % or more");
-  double shift = 0;
+  double shift = 0, first = 0;
   for (const Lane* lane : lanes) {
     const std::vector<double> ages = lane->p50s();
     const double usual = percentile(ages, 0.5);
+    if (usual > 0) first = std::max(first, lane->first_ms() / usual);
     for (double age : ages) {
       if (age <= 0 || usual <= 0) {
         out.push_back("a minute passed without a frame");
@@ -217,6 +240,7 @@ std::vector<std::string> complaints(const std::vector<double>& resident,
       shift = std::max(shift, std::abs(age / usual - 1));
     }
   }
+  verdict["first_frame_age_over_usual"] = rounded(first);
   verdict["age_p50_shift"] = std::round(shift * 1e4) / 1e4;
   if (shift > kMostAgeShift) out.push_back("the age of a minute was more than 10 % off the usual one");
   return out;
@@ -233,7 +257,7 @@ int run(const Arguments& arguments) {
   std::vector<std::unique_ptr<Lane>> lanes;
   std::vector<const Lane*> watched;
   for (int i = 0; i < arguments.cameras; ++i) {
-    lanes.push_back(std::make_unique<Lane>(pipeline.get(), "r" + std::to_string(i)));
+    lanes.push_back(std::make_unique<Lane>(pipeline.get(), std::to_string(i)));
     watched.push_back(lanes.back().get());
     if (arguments.model.empty()) continue;
     GstElement* refine = gst_bin_get_by_name(GST_BIN(pipeline.get()), ("r" + std::to_string(i)).c_str());
