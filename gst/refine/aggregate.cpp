@@ -10,6 +10,8 @@
 #include "gst/refine/errors.h"
 #include "gst/refine/state.h"
 
+#define GST_CAT_DEFAULT rgbd_refine_pair_debug
+
 namespace rgbd::refine {
 namespace {
 
@@ -121,6 +123,9 @@ bool too_late(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, Gst
   Qos::Verdict verdict = state.qos.judge(running_time);
   if (!verdict.late) return false;
   state.stats.dropped(Drop::kQos);
+  GST_CAT_LOG_OBJECT(rgbd_refine_live_debug, self,
+                     "dropped rgb %" GST_TIME_FORMAT ": %" G_GINT64_FORMAT " ns late",
+                     GST_TIME_ARGS(running_time), verdict.jitter);
   GST_OBJECT_LOCK(self->pads[kRgb]);
   const GstSegment& segment = self->pads[kRgb]->segment;
   // A flush that began meanwhile has taken the frame's segment away.
@@ -142,6 +147,7 @@ bool too_late(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, Gst
 bool drop_for_age(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, GstClockTime running_time) {
   if (too_old(self, settings, running_time)) {
     self->state->stats.dropped(Drop::kLate);
+    GST_LOG_OBJECT(self, "dropped rgb %" GST_TIME_FORMAT ": too old", GST_TIME_ARGS(running_time));
     return true;
   }
   return too_late(self, settings, rgb, running_time);
@@ -188,6 +194,8 @@ GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
       take(self, kRgb);
       take(self, kDepth);
       state.stats.pair_in(skew);
+      GST_LOG_OBJECT(self, "pair: rgb %" GST_TIME_FORMAT ", skew %" G_GINT64_FORMAT " ns",
+                     GST_TIME_ARGS(rgb_head.running_time), skew);
       if (drop_for_age(self, settings, rgb.get(), rgb_head.running_time))
         return push_nothing(self, rgb.get());
       bool refine = state.pair_count++ % settings.inference_interval == 0;
@@ -198,6 +206,7 @@ GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
     case Step::kRgbNoDepth:
       take(self, kRgb);
       if (step == Step::kRgbNoDepth) take(self, kDepth);
+      GST_LOG_OBJECT(self, "rgb %" GST_TIME_FORMAT " without depth", GST_TIME_ARGS(rgb_head.running_time));
       if (drop_for_age(self, settings, rgb.get(), rgb_head.running_time))
         return push_nothing(self, rgb.get());
       return push_skipped(self, settings, rgb.get(), nullptr, 0, Drop::kUnpairedRgb);
@@ -212,6 +221,8 @@ GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
       return GST_AGGREGATOR_FLOW_NEED_DATA;
     case Step::kDepthAlone:
       take(self, kDepth);
+      GST_LOG_OBJECT(self, "dropped depth %" GST_TIME_FORMAT ": without rgb",
+                     GST_TIME_ARGS(depth_head.running_time));
       if (!depth_head.gap) state.stats.dropped(Drop::kUnpairedDepth);
       return GST_AGGREGATOR_FLOW_NEED_DATA;
   }

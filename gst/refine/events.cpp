@@ -4,6 +4,8 @@
 
 #include "gst/refine/state.h"
 
+#define GST_CAT_DEFAULT rgbd_refine_flush_debug
+
 namespace rgbd::refine {
 namespace {
 
@@ -61,6 +63,7 @@ gboolean seek(GstRgbdRefine* self, GstEvent* event) {
     gst_event_unref(event);
     return TRUE;
   }
+  GST_DEBUG_OBJECT(self, "%" GST_PTR_FORMAT, event);
   // The base class joins the source task before any sink pad sees FLUSH_START.
   state.interrupt.raise(Interrupt::kSeek);
   gboolean done = parent_class()->src_event(GST_AGGREGATOR(self), event);
@@ -74,6 +77,7 @@ void take_qos(GstRgbdRefine* self, GstEvent* event) {
   GstClockTimeDiff lateness;
   GstClockTime time;
   gst_event_parse_qos(event, &type, &proportion, &lateness, &time);
+  GST_CAT_LOG_OBJECT(rgbd_refine_live_debug, self, "%" GST_PTR_FORMAT, event);
   self->state->qos.update(proportion, lateness, time, frame_duration_of(self));
 }
 
@@ -116,6 +120,8 @@ GstFlowReturn sink_event_pre_queue(GstAggregator* aggregator, GstAggregatorPad* 
   Interrupt& interrupt = self->state->interrupt;
   InputIndex index = index_of(self, pad);
   GstEventType type = GST_EVENT_TYPE(event);
+  if (type == GST_EVENT_FLUSH_START || type == GST_EVENT_FLUSH_STOP)
+    GST_DEBUG_OBJECT(pad, "%" GST_PTR_FORMAT, event);
   if (type == GST_EVENT_FLUSH_START) interrupt.raise_flush(index, gst_event_get_seqnum(event));
   if (type == GST_EVENT_SEGMENT) say_if_alone(self, index);
   if (type != GST_EVENT_FLUSH_STOP) return parent_class()->sink_event_pre_queue(aggregator, pad, event);
@@ -182,6 +188,8 @@ gboolean src_event(GstAggregator* aggregator, GstEvent* event) {
       GstClockTime latency;
       gst_event_parse_latency(event, &latency);
       self->state->pipeline_latency = latency;
+      GST_CAT_DEBUG_OBJECT(rgbd_refine_live_debug, self, "the pipeline's latency is %" GST_TIME_FORMAT,
+                           GST_TIME_ARGS(latency));
       return parent_class()->src_event(aggregator, event);
     }
     case GST_EVENT_QOS:

@@ -7,6 +7,8 @@
 #include "gst/refine/errors.h"
 #include "gst/refine/state.h"
 
+#define GST_CAT_DEFAULT rgbd_refine_model_debug
+
 namespace rgbd::refine {
 namespace {
 
@@ -164,6 +166,7 @@ void warm_up(GstRgbdRefine* self, FrameSize size) {
   if (size == state.warm || !can_be_warmed_up(size) ||
       !GST_CLOCK_TIME_IS_VALID(gst_aggregator_get_latency(GST_AGGREGATOR(self))))
     return;
+  GST_DEBUG_OBJECT(self, "warming up for %dx%d", size.width, size.height);
   guarded<bool>(GST_ELEMENT(self), "warming the model up", false, [&] {
     run_warm_up(state, size, [&] { return run_blank_pair(state, size); });
     report_latency(self);
@@ -176,6 +179,9 @@ void report_latency(GstRgbdRefine* self) {
   GstClockTime frame = frame_duration_of(self);
   // A pair waits at most a frame for its second half; each live pad holds two frames more.
   state.own_latency = frame + state.latency.reported_ns();
+  GST_CAT_DEBUG_OBJECT(rgbd_refine_live_debug, self,
+                       "our latency is %" GST_TIME_FORMAT ", of which a frame %" GST_TIME_FORMAT,
+                       GST_TIME_ARGS(state.own_latency), GST_TIME_ARGS(frame));
   gst_aggregator_set_latency(GST_AGGREGATOR(self), state.own_latency, state.own_latency + 2 * frame);
 }
 
@@ -194,6 +200,7 @@ void take_swapped_model(GstRgbdRefine* self) {
   if (!refiner) return;
   state.latency.reset(0);
   post_warnings(self, refiner->info());
+  GST_INFO_OBJECT(self, "exchanged for %s", refiner->info().model.c_str());
   post_model_updated(self, refiner->info().model, nullptr);
 }
 

@@ -7,6 +7,8 @@
 #include "gst/refine/src_caps.h"
 #include "gst/refine/state.h"
 
+#define GST_CAT_DEFAULT rgbd_refine_caps_debug
+
 namespace rgbd::refine {
 namespace {
 
@@ -68,6 +70,7 @@ gboolean set_input_caps(GstRgbdRefine* self, InputIndex index, GstCaps* caps) {
                       ("caps %" GST_PTR_FORMAT, caps));
     return FALSE;
   }
+  GST_INFO_OBJECT(self->pads[index], "%" GST_PTR_FORMAT, caps);
   input.info = info;
   input.has_caps = true;
   if (index == kDepth) input.caps_unit = depth_unit_of(caps).value_or(0);
@@ -130,6 +133,7 @@ gboolean negotiated_src_caps(GstAggregator* aggregator, GstCaps* caps) {
   if (!state.has_output || unit != state.output_unit || !gst_video_info_is_equal(&info, &state.output)) {
     gst_clear_buffer(&state.last_refined);
   }
+  GST_INFO_OBJECT(aggregator, "output %" GST_PTR_FORMAT, caps);
   state.output = info;
   state.output_unit = unit;
   state.has_output = true;

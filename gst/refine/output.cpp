@@ -10,6 +10,8 @@
 #include "gst/refine/raw_depth.h"
 #include "gst/refine/state.h"
 
+#define GST_CAT_DEFAULT rgbd_refine_infer_debug
+
 namespace rgbd::refine {
 namespace {
 
@@ -109,6 +111,8 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
       }
       GstClockTime took = gst_util_get_timestamp() - began;
       state.stats.refined(*result, static_cast<double>(took) / GST_MSECOND);
+      GST_LOG_OBJECT(self, "refined %" GST_TIME_FORMAT " in %" GST_TIME_FORMAT,
+                     GST_TIME_ARGS(GST_BUFFER_PTS(rgb)), GST_TIME_ARGS(took));
       if (state.latency.add(took)) report_latency(self);
     }
     refined->unmap();

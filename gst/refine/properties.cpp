@@ -2,6 +2,8 @@
 // The properties of rgbdrefine; names are those of GStreamer core and DL Streamer.
 #include "gst/refine/state.h"
 
+#define GST_CAT_DEFAULT rgbd_refine_debug
+
 #include <string>
 
 namespace rgbd::refine {

@@ -22,8 +22,6 @@
 #include "gst/refine/errors.h"
 #include "gst/refine/state.h"
 
-GST_DEBUG_CATEGORY(rgbd_refine_debug);
-
 namespace refine = rgbd::refine;
 
 // The same formats in CUDA memory come as a second structure, with their own bridge.
@@ -109,7 +107,7 @@ static void gst_rgbd_refine_init(GstRgbdRefine* self) {
 
 gboolean gst_rgbd_refine_register(GstPlugin* plugin) {
   static const char* no_tags[] = {nullptr};
-  GST_DEBUG_CATEGORY_INIT(rgbd_refine_debug, "rgbdrefine", 0, "RGB-D depth refiner");
+  refine::init_debug_categories();
   gst_meta_register_custom(refine::kSkipMeta, no_tags, nullptr, nullptr, nullptr);
   return gst_element_register(plugin, "rgbdrefine", GST_RANK_NONE, gst_rgbd_refine_get_type());
 }

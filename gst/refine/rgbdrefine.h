@@ -19,5 +19,3 @@ struct GstRgbdRefineClass {
 
 GType gst_rgbd_refine_get_type();
 #define GST_RGBD_REFINE(object) reinterpret_cast<GstRgbdRefine*>(object)
-
-GST_DEBUG_CATEGORY_EXTERN(rgbd_refine_debug);

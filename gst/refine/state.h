@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "gst/plugin.h"
+#include "gst/refine/debug.h"
 #include "gst/refine/interrupt.h"
 #include "gst/refine/latency.h"
 #include "gst/refine/model.h"
@@ -22,8 +23,6 @@
 #include "gst/refine/rgbdrefine.h"
 #include "gst/refine/settings.h"
 #include "gst/refine/stats.h"
-
-#define GST_CAT_DEFAULT rgbd_refine_debug
 
 namespace rgbd::refine {
 
