@@ -19,9 +19,11 @@ const std::string& checkpoint() {
     const auto file =
         std::filesystem::temp_directory_path() / ("rgbd-refiner-test-" + std::to_string(getpid()));
     test::write_seeded(file.string(), "tiny");
-    std::atexit([] { std::filesystem::remove(checkpoint()); });
     return file.string();
   }();
+  // After the path: what is made first goes last.
+  static const int removed = std::atexit([] { std::filesystem::remove(path); });
+  EXPECT_EQ(removed, 0);
   return path;
 }
 
