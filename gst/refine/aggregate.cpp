@@ -276,7 +276,7 @@ GstBuffer* clip(GstAggregator* aggregator, GstAggregatorPad* pad, GstBuffer* buf
     return nullptr;
   }
   input.head = head;
-  input.flushes = state.interrupt.flushes(index);
+  input.flushes = state.interrupt.flushes_before_frame(index);
   input.seen = GST_CLOCK_TIME_NONE;
   return buffer;
 }

@@ -71,6 +71,11 @@ uint64_t Interrupt::flushes(InputIndex input) const noexcept {
   return flushes_[input];
 }
 
+uint64_t Interrupt::flushes_before_frame(InputIndex input) const noexcept {
+  std::lock_guard lock(mutex_);
+  return flushes_[input] - (reasons_ & flush_of(input) ? 1 : 0);
+}
+
 bool Interrupt::raised_after_wait() noexcept {
   std::unique_lock lock(mutex_);
   bool interrupted = reasons_ != 0;

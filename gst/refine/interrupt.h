@@ -40,6 +40,9 @@ class Interrupt {
 
   /// How often `input` was flushed; a frame is stale when this has moved since it reached the pad's head.
   uint64_t flushes(InputIndex input) const noexcept;
+  /// What flushes() was when the frame came that reaches the pad's head now. One less while a flush is under
+  /// way: no frame comes then, so this one is from before, and the base class has yet to throw it away.
+  uint64_t flushes_before_frame(InputIndex input) const noexcept;
   /// True when aggregate() must not go on. Waits first while one pad alone is being flushed: the base class
   /// does not stop the task then, and would call aggregate() in a busy loop if the pad had been at EOS. It
   /// does stop the task, and waits for it, when both have been flushed with the same number, also one after

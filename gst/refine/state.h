@@ -37,7 +37,7 @@ struct Input {
   GstVideoInfo info;
   double caps_unit = 0;                     // metres per step, of depth caps that say so; else 0
   Head head;                                // of the frame at the pad's head, set by clip()
-  uint64_t flushes = 0;                     // Interrupt::flushes() when it got there
+  uint64_t flushes = 0;                     // Interrupt::flushes() when it came
   GstClockTime seen = GST_CLOCK_TIME_NONE;  // running time on the clock when it first waited alone
 };
 

@@ -249,6 +249,21 @@ TEST(Interrupt, WaitsWhileOnePadAloneIsFlushed) {
   EXPECT_TRUE(raised.get());
 }
 
+TEST(Interrupt, AFrameThatReachesTheHeadDuringAFlushIsFromBefore) {
+  using rgbd::refine::Interrupt;
+  using rgbd::refine::kDepth;
+  using rgbd::refine::kRgb;
+  Interrupt interrupt;
+  interrupt.reset();
+  for (uint32_t number : {7, 8}) {
+    interrupt.raise_flush(kRgb, number);
+    EXPECT_NE(interrupt.flushes_before_frame(kRgb), interrupt.flushes(kRgb));
+    EXPECT_EQ(interrupt.flushes_before_frame(kDepth), interrupt.flushes(kDepth));
+    interrupt.lower(Interrupt::kRgbFlush);
+    EXPECT_EQ(interrupt.flushes_before_frame(kRgb), interrupt.flushes(kRgb));
+  }
+}
+
 TEST_F(Flush, ManySeeksInARow) {
   Rig rig("model=fake:delay=1");
   rig.make_seekable();
