@@ -100,6 +100,11 @@ gboolean answer_seeking(GstRgbdRefine* self, GstQuery* query) {
   return gst_pad_peer_query(GST_PAD(self->pads[kRgb]), query);
 }
 
+void stop_task(GstRgbdRefine* self) {
+  GstPad* src = GST_AGGREGATOR_SRC_PAD(self);
+  GST_PAD_ACTIVATEMODEFUNC(src)(src, GST_OBJECT(self), GST_PAD_MODE_PUSH, FALSE);
+}
+
 /// The base class starts its task at the end of a flush, also when the src pad has been deactivated
 /// meanwhile. Nobody would stop it again, and the state change that deactivates the pad waits for it. That
 /// state change does not get past the sink pad before this returns.
@@ -108,8 +113,7 @@ GstFlowReturn end_flush(GstRgbdRefine* self, GstAggregatorPad* pad, GstEvent* ev
   GstFlowReturn flow = parent_class()->sink_event_pre_queue(GST_AGGREGATOR(self), pad, event);
   // Only now: before, the base class may still hold the pad's EOS.
   state.interrupt.lower(Interrupt::flush_of(index_of(self, pad)));
-  GstPad* src = GST_AGGREGATOR_SRC_PAD(self);
-  if (!state.active) GST_PAD_ACTIVATEMODEFUNC(src)(src, GST_OBJECT(self), GST_PAD_MODE_PUSH, FALSE);
+  if (!state.active) stop_task(self);
   return flow;
 }
 
@@ -216,6 +220,17 @@ gboolean src_activate(GstAggregator* aggregator, GstPadMode, gboolean active) {
     state.interrupt.raise(Interrupt::kInactive);
   }
   return TRUE;
+}
+
+/// The base class of 1.22 notes that it is flushing, and forgets it only when every pad has had its end of
+/// the same flush; a pad that was deactivated meanwhile refuses that event. From then on it would push
+/// nothing, stop its task for no later flush, and let the end of one wait for the sink.
+void end_unfinished_flush(GstRgbdRefine* self) {
+  GstEvent* event = gst_event_new_flush_stop(TRUE);
+  for (GstAggregatorPad* pad : self->pads)
+    parent_class()->sink_event(GST_AGGREGATOR(self), pad, gst_event_ref(event));
+  gst_event_unref(event);
+  stop_task(self);  // which the last of them has started
 }
 
 GstFlowReturn flush(GstAggregator* aggregator) {

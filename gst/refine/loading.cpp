@@ -109,6 +109,7 @@ void run_swap(GstElement* element, gpointer data) {
 gboolean start(GstAggregator* aggregator) {
   auto* self = GST_RGBD_REFINE(aggregator);
   State& state = *self->state;
+  end_unfinished_flush(self);
   gboolean started = guarded<gboolean>(GST_ELEMENT(self), "loading the model", FALSE, [&] {
     state.stats.reset();
     state.qos.reset();

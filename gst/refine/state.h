@@ -135,6 +135,8 @@ gboolean sink_query(GstAggregator* aggregator, GstAggregatorPad* pad, GstQuery* 
 gboolean src_event(GstAggregator* aggregator, GstEvent* event);
 gboolean src_query(GstAggregator* aggregator, GstQuery* query);
 gboolean src_activate(GstAggregator* aggregator, GstPadMode mode, gboolean active);
+/// READY->PAUSED: ends, for the base class, a flush or a flushing seek that the way to READY has cut short.
+void end_unfinished_flush(GstRgbdRefine* self);
 GstFlowReturn flush(GstAggregator* aggregator);
 
 // aggregate.cpp

@@ -264,6 +264,24 @@ TEST(Interrupt, AFrameThatReachesTheHeadDuringAFlushIsFromBefore) {
   }
 }
 
+TEST_F(Flush, OneThatTheWayToReadyCutsShortHarmsNoLaterStart) {
+  Rig rig;
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  expect_one(rig, 0);
+  GstEvent* start = gst_event_new_flush_start();
+  for (const char* name : {"rgb", "depth"}) {
+    GstPad* pad = gst_element_get_static_pad(rig.refine(), name);
+    gst_pad_send_event(pad, gst_event_ref(start));
+    gst_object_unref(pad);
+  }
+  gst_event_unref(start);
+  EXPECT_TRUE(ends_by_itself([&] { rig.set_state(GST_STATE_READY); }, [] { std::abort(); }));
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(1);
+  expect_one(rig, 1);
+}
+
 TEST_F(Flush, ManySeeksInARow) {
   Rig rig("model=fake:delay=1");
   rig.make_seekable();
