@@ -105,6 +105,15 @@ void stop_task(GstRgbdRefine* self) {
   GST_PAD_ACTIVATEMODEFUNC(src)(src, GST_OBJECT(self), GST_PAD_MODE_PUSH, FALSE);
 }
 
+/// The base class throws away what waits at the pads, CAPS too, when aggregate() ends the stream or fails.
+/// Upstream does not send them again after a flush, and frames would be read in the layout of others.
+void send_caps_again(GstRgbdRefine* self, GstAggregatorPad* pad) {
+  GstCaps* caps = gst_pad_get_current_caps(GST_PAD(pad));
+  if (!caps) return;
+  parent_class()->sink_event_pre_queue(GST_AGGREGATOR(self), pad, gst_event_new_caps(caps));
+  gst_caps_unref(caps);
+}
+
 /// The base class starts its task at the end of a flush, also when the src pad has been deactivated
 /// meanwhile. Nobody would stop it again, and the state change that deactivates the pad waits for it. That
 /// state change does not get past the sink pad before this returns.
@@ -113,6 +122,7 @@ GstFlowReturn end_flush(GstRgbdRefine* self, GstAggregatorPad* pad, GstEvent* ev
   GstFlowReturn flow = parent_class()->sink_event_pre_queue(GST_AGGREGATOR(self), pad, event);
   // Only now: before, the base class may still hold the pad's EOS.
   state.interrupt.lower(Interrupt::flush_of(index_of(self, pad)));
+  send_caps_again(self, pad);
   if (!state.active) stop_task(self);
   return flow;
 }

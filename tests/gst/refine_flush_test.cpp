@@ -14,6 +14,7 @@ namespace {
 
 using rgbd::testing::depth_frame;
 using rgbd::testing::ends_by_itself;
+using rgbd::testing::frame_of;
 using rgbd::testing::kFrame;
 using rgbd::testing::Output;
 using rgbd::testing::rgb_frame;
@@ -280,6 +281,30 @@ TEST_F(Flush, OneThatTheWayToReadyCutsShortHarmsNoLaterStart) {
   ASSERT_TRUE(rig.play());
   rig.push_pair(1);
   expect_one(rig, 1);
+}
+
+TEST_F(Flush, CapsThatTheEndOfTheOtherStreamThrewAwayAreUsedAfterIt) {
+  static constexpr char kOtherCaps[] = "video/x-raw,format=GRAY16_BE,width=16,height=16,framerate=30/1";
+  Rig rig;
+  rig.make_seekable();
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  expect_one(rig, 0);
+  // They wait behind a frame when the other stream ends.
+  GstPad* depth = gst_element_get_static_pad(rig.refine(), "depth");
+  GstCaps* caps = gst_caps_from_string(kOtherCaps);
+  EXPECT_EQ(gst_pad_chain(depth, depth_frame(1, kFrame)), GST_FLOW_OK);
+  EXPECT_TRUE(gst_pad_send_event(depth, gst_event_new_caps(caps)));
+  gst_caps_unref(caps);
+  gst_object_unref(depth);
+  gst_app_src_end_of_stream(GST_APP_SRC(rig.rgb()));
+  EXPECT_TRUE(rig.pull_all().empty());
+  ASSERT_TRUE(rig.seek(0));
+  rig.push_rgb(rgb_frame(5, 5 * kFrame));
+  rig.push_depth(frame_of(kOtherCaps, 5));
+  auto frame = rig.pull();
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(frame->depth_number, 5);
 }
 
 TEST_F(Flush, ManySeeksInARow) {
