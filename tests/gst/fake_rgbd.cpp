@@ -29,7 +29,7 @@ struct Control {
   std::mutex mutex;
   std::condition_variable changed;
   bool held = false, stubborn = false, loads_held = false;
-  int busy = 0, waiting = 0, loading = 0, models = 0;
+  int busy = 0, waiting = 0, loading = 0, models = 0, let_go = 0;
   uint64_t pairs = 0, cancelled = 0, warm_ups = 0;
   std::optional<ErrorCode> failure;
   rgbd::Options options;
@@ -165,7 +165,8 @@ class Engine {
       queue_.pop_front();
       ++c.busy;
       c.changed.notify_all();
-      c.changed.wait(lock, [&] { return !c.held || (job->cancelled && !c.stubborn); });
+      c.changed.wait(lock, [&] { return !c.held || c.let_go > 0 || (job->cancelled && !c.stubborn); });
+      if (c.held && c.let_go > 0) --c.let_go;
       lock.unlock();
       std::this_thread::sleep_for(delay_);  // stands for work
       if (!job->failure) run_network(*job, add_);
@@ -324,7 +325,13 @@ void hold_stubbornly() {
   change([](Control& c) { c.held = c.stubborn = true; });
 }
 void release() {
-  change([](Control& c) { c.held = false; });
+  change([](Control& c) {
+    c.held = false;
+    c.let_go = 0;
+  });
+}
+void release_one() {
+  change([](Control& c) { ++c.let_go; });
 }
 bool wait_until_busy() {
   return wait_for([](Control& c) { return c.busy > 0; });

@@ -28,6 +28,8 @@ RGBD_API void hold();
 /// As hold(), but a cancelled pair keeps the engine busy until release(), as real inference does.
 RGBD_API void hold_stubbornly();
 RGBD_API void release();
+/// Lets one pair go, the one in the engine or else the next; those after it stay held.
+RGBD_API void release_one();
 /// Blocks until a pair is in the engine. False after ten seconds.
 RGBD_API bool wait_until_busy();
 /// The same, and somebody is inside Pending::wait().
