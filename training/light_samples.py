@@ -15,10 +15,10 @@ FEWER = dict(RAW_OFFSETS=[(0, 0), (0, 1), (-2, 3)], COARSE_OFFSETS=[(0, 0), (3, 
              DIFFERENCE_LEVELS=(3, 2), FEATURES=7, CORRECTION=0.75, PYRAMID_LEVELS=3, MULTIPLE=16)
 # Name, sizes, Settings, constants of the definition.
 MODELS = [
-    ("light", ["64x96", "45x70"], dict(widths=(8, 12, 16, 12, 20)), {}),
+    ("light", ["64x96", "45x70"], dict(widths=(8, 12, 16, 12, 20), bottleneck_blocks=2), {}),
     ("settings", ["45x70"], dict(widths=(8, 16, 12), bottleneck_blocks=1, mode_tolerance=0.3, keep_window=5,
                                  keep_tolerance=0.01, hole_low=0.99, hole_high=0.9), {}),
-    ("constants", ["45x70"], dict(widths=(8, 12, 16)), FEWER),
+    ("constants", ["45x70"], dict(widths=(8, 12, 16), bottleneck_blocks=2), FEWER),
 ]
 
 

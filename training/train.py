@@ -55,7 +55,8 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.manual_seed(a.seed)
     cuda = a.device.startswith("cuda")
-    network = model_file.load(a.start).train() if a.start else LightNetwork().initialise()
+    before = a.resume and Path(a.resume) / "model.safetensors" or a.start
+    network = model_file.load(before).train() if before else LightNetwork().initialise()
     if a.blocks:
         network.deepen(a.blocks)
     network = network.to(a.device, memory_format=torch.channels_last)
@@ -68,7 +69,7 @@ def main():
         progress = state.load(a.resume, network, average, optimiser, a.device)
         step, samples, parts = progress["step"], progress["samples"], progress["parts"]
         if a.fit and "per_minute" in progress:
-            a.steps = step + int(progress["per_minute"] * (a.minutes - 1.2))
+            a.steps = step + int(progress["per_minute"] * max(a.minutes / 2, a.minutes - 1.2))
     # Every part of a run sees scenes and noise of its own.
     source = Source(a.seed * 1000 + parts, a.device, a.pool, *a.frame, compiled=a.compile, glass=a.glass,
                     noise_fields=24 if cuda else 2, noise_size=1024 if cuda else 512)

@@ -27,7 +27,7 @@ CANDIDATES = len(RAW_OFFSETS) + len(COARSE_OFFSETS) + len(SMOOTH_LEVELS) + 1
 class Settings:
     """What the metadata of a model file says; the network is built from it alone."""
     widths: tuple = (24, 48, 80, 128, 224)   # channels at 1/2, 1/4, … 1/32
-    bottleneck_blocks: int = 2
+    bottleneck_blocks: int = 4
     mode_tolerance: float = 0.05    # candidates this near the likeliest one are averaged
     keep_window: int = 7            # a measured pixel stays in the range of its window…
     keep_tolerance: float = 0.02    # … widened by this share
