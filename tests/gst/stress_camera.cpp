@@ -62,13 +62,13 @@ Camera::~Camera() {
 }
 
 void Camera::flush(Stream::Kind kind) {
-  std::lock_guard lock(flush_mutex_);
+  auto turn = flush_turn();
   guint32 seqnum = gst_util_seqnum_next();
   if (stream(kind).begin_flush(seqnum)) stream(kind).end_flush(seqnum);
 }
 
 void Camera::flush_both(bool one_after_the_other) {
-  std::lock_guard lock(flush_mutex_);
+  auto turn = flush_turn();
   guint32 seqnum = gst_util_seqnum_next();
   bool rgb = rgb_.begin_flush(seqnum);
   if (rgb && one_after_the_other) rgb_.end_flush(seqnum);
@@ -78,7 +78,7 @@ void Camera::flush_both(bool one_after_the_other) {
 }
 
 bool Camera::seek(GstClockTime to, bool twice) {
-  std::lock_guard lock(flush_mutex_);
+  auto turn = flush_turn();
   GstEvent* event = gst_event_new_seek(1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET,
                                        static_cast<gint64>(to), GST_SEEK_TYPE_NONE, -1);
   if (twice) gst_pad_send_event(src_, gst_event_ref(event));  // as a second sink does
@@ -86,6 +86,10 @@ bool Camera::seek(GstClockTime to, bool twice) {
 }
 
 bool Camera::set_state(GstState state) {
+  // A flush that reaches a prerolling GstBaseSink of 1.22 when it has just gone to READY makes it wait for
+  // ever, "READY, pending READY", whatever stands before it. Without preroll both may come at once.
+  std::unique_lock<std::recursive_mutex> turn;
+  if (state <= GST_STATE_READY && settings_.prerolls()) turn = flush_turn();
   return gst_element_set_state(pipeline_, state) != GST_STATE_CHANGE_FAILURE;
 }
 
@@ -218,8 +222,9 @@ void Camera::judge(const Frame& frame) {
     };
     uint64_t before = last_rgb_ ? last_rgb_->serial : static_cast<uint64_t>(-1);
     rgb = rgb_.find_after(before, frame.pts);
+    auto may_be = [&](const Sent& sent) { return fits(sent) && sent.generation >= rgb_.floor(); };
     for (auto other = rgb; other; other = rgb_.find_after(other->serial, frame.pts))
-      if (!fits(*rgb)) rgb = other;
+      if (!fits(*rgb) || (!may_be(*rgb) && may_be(*other))) rgb = other;
   }
   if (!depth || !rgb || (repeated && !shown)) return fail("a frame that nobody sent", frame);
   if (repeated) {

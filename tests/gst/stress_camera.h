@@ -24,6 +24,8 @@ struct CameraSettings {
   bool errors_allowed = false;    // the test provokes errors
   std::string instance_id;
   std::string sink = "fakesink sync=false";
+
+  bool prerolls() const { return sink.find("async=false") == std::string::npos; }
 };
 
 class Camera {
@@ -37,7 +39,9 @@ class Camera {
   GstElement* refine() { return refine_; }
   Stream& stream(Stream::Kind kind) { return kind == Stream::kRgb ? rgb_ : depth_; }
 
-  /// Flushes and seeks of one camera come one after the other, as those of a demuxer do.
+  /// Flushes and seeks of one camera come one after the other, as those of a demuxer do. Each takes its turn
+  /// by itself; whoever takes it first keeps the others out until it is let go.
+  std::unique_lock<std::recursive_mutex> flush_turn() { return std::unique_lock(flush_mutex_); }
   void flush(Stream::Kind kind);
   void flush_both(bool one_after_the_other);
   bool seek(GstClockTime to, bool twice);
@@ -69,7 +73,7 @@ class Camera {
   Stream rgb_, depth_;
   GstElement *pipeline_, *refine_;
   GstPad* src_;
-  std::mutex flush_mutex_;
+  std::recursive_mutex flush_mutex_;
 
   std::mutex out_mutex_;
   std::condition_variable came_out_;

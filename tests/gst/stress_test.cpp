@@ -179,6 +179,8 @@ class Storm {
   /// A pair stays in the engine while it is flushed. No state change here: one that loads would wait for the
   /// engine, and others for that one.
   void hold() {
+    // First its turn: whoever has it may wait for a state change that waits for the engine.
+    auto turn = camera_.flush_turn();
     chance(random_, 0.5) ? fake_rgbd::hold() : fake_rgbd::hold_stubbornly();
     chance(random_, 0.5) ? flush_one() : flush_both();
     fake_rgbd::release();
