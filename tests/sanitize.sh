@@ -2,7 +2,7 @@
 # The tests under one of the compiler's sanitizers, in a build folder of their own: build-sanitize-NAME. Exit code 0:
 # every test passed, and nothing was found. What was found is in the log that Meson names.
 #
-#   tests/sanitize.sh address [TEST…]   AddressSanitizer and UndefinedBehaviorSanitizer
+#   tests/sanitize.sh address [TEST…]   AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
 #   tests/sanitize.sh thread [TEST…]    ThreadSanitizer. Neither torch nor GLib is built for it, so: the core's engine
 #                                       over a stand-in for torch, the elements over a stand-in for the core, and
 #                                       GLib's locks told by tests/support/glib_for_tsan.cpp
@@ -25,10 +25,11 @@ run_tests() {
   GST_REGISTRY_FORK=no G_SLICE=always-malloc meson test -C "$folder" --timeout-multiplier 0 "$@"
 }
 
+# Not rgbdtestsrc-sensor: its threads are those of rgbdtestsrc, and its pictures, of full size, take far too long.
 thread_sanitizer() {
-  [ $# -gt 0 ] || set -- engine-no-torch raw-depth depthcolorize rgbdtestsrc rgbdtestsrc-sensor camera-to-refine \
-    refine-pairing refine-flush refine-caps refine-fixation refine-model refine-live refine-output refine-offset \
-    refine-bad_input gst-properties gst-states gst-stress
+  [ $# -gt 0 ] || set -- engine-no-torch raw-depth depthcolorize rgbdtestsrc camera-to-refine refine-pairing \
+    refine-flush refine-caps refine-fixation refine-model refine-live refine-output refine-offset refine-bad_input \
+    gst-properties gst-states gst-stress
   configure thread -Db_sanitize=thread
   # What libraries do that it cannot see into is not judged; threads of theirs have long histories.
   export TSAN_OPTIONS="ignore_noninstrumented_modules=1 history_size=7 second_deadlock_stack=1"
@@ -37,15 +38,27 @@ thread_sanitizer() {
   run_tests thread "$@"
 }
 
-# Leaks are not looked for here: the tests of gst/ do that themselves (tests/gst/leaks.h), and GLib's and the plugins'
-# own one-time allocations are many. Not gst-plugin: its programs have no sanitizer and cannot open the plugin.
+# Not gst-plugin: its programs have no sanitizer and cannot open the plugin. Leaks that are not ours are in
+# tests/support/leaks.supp. The libraries of GLib keep no frame pointers, so for the elements each allocation's stack is
+# read the slow way; the core's tests would take five times as long so.
 address_sanitizer() {
-  [ $# -gt 0 ] || set -- engine-no-torch raw-depth depthcolorize rgbdtestsrc rgbdtestsrc-sensor camera-to-refine \
-    refine-pairing refine-flush refine-caps refine-fixation refine-model refine-live refine-output refine-offset \
-    refine-bad_input gst-properties gst-states gst-stress
   configure address -Db_sanitize=address,undefined
-  export ASAN_OPTIONS="detect_leaks=0" UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1"
-  run_tests address "$@"
+  export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1" LSAN_OPTIONS="suppressions=$PWD/tests/support/leaks.supp"
+  slow="detect_leaks=1:fast_unwind_on_malloc=0"
+  if [ $# -gt 0 ]; then
+    export ASAN_OPTIONS="$slow"
+    run_tests address "$@"
+    return
+  fi
+  status=0
+  export ASAN_OPTIONS="detect_leaks=1"
+  run_tests address frames device engine engine-no-torch sharing refiner checkpoint torch_zip pickle seeded ops network \
+    light light-refusal raw-depth || status=1
+  export ASAN_OPTIONS="$slow"
+  run_tests address depthcolorize rgbdtestsrc rgbdtestsrc-sensor camera-to-refine refine-pairing refine-flush \
+    refine-caps refine-fixation refine-model refine-live refine-output refine-offset refine-bad_input gst-properties \
+    gst-states gst-leaks gst-sharing gst-stress || status=1
+  return $status
 }
 
 case ${1:-} in
