@@ -59,9 +59,9 @@ class SourceRig {
     gst_util_set_object_arg(G_OBJECT(element(pad + "-caps")), "caps", caps.c_str());
   }
 
-  /// The next frame; nothing at the end of the stream, or when none comes in ten seconds.
+  /// The next frame, however long it takes; nothing at the end of the stream.
   std::optional<SourceFrame> pull(const std::string& pad) {
-    GstSample* sample = gst_app_sink_try_pull_sample(sink(pad), 10 * GST_SECOND);
+    GstSample* sample = gst_app_sink_pull_sample(sink(pad));
     if (!sample) return {};
     SourceFrame frame;
     GstBuffer* buffer = gst_sample_get_buffer(sample);
