@@ -63,7 +63,7 @@ bool is_split(GstBuffer* buffer, const GstVideoInfo& info) {
   return false;
 }
 
-/// The same buffer in one memory. Transfer full.
+/// The same buffer in one memory; null when a memory cannot be mapped. Transfer full.
 GstBuffer* merged(GstBuffer* buffer) {
   return gst_buffer_copy_region(
       buffer,
@@ -135,6 +135,7 @@ MappedFrame::MappedFrame(GstBuffer* buffer, const GstVideoInfo& info, GstMapFlag
   BufferPtr whole;
   if (flags == GST_MAP_READ && is_split(buffer, info)) {
     whole.reset(merged(buffer));
+    if (!whole) throw BadFrame(std::string("a ") + name + " buffer of several memories cannot be read");
     buffer = whole.get();
   }
   if (!gst_video_frame_map(&frame_, &info, buffer, flags)) {

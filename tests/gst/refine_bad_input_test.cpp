@@ -95,6 +95,50 @@ TEST_F(BadInput, SoAreThoseThatHaveAMeta) {
   EXPECT_EQ(frames[0].steps.back(), kDepthBase + 7u);
 }
 
+/// One byte that nobody can map, as memory of a device is.
+GstMemory* unmappable_memory() {
+  static const GTypeInfo info = {
+      sizeof(GstAllocatorClass),
+      nullptr,
+      nullptr,
+      [](gpointer klass, gpointer) {
+        GST_ALLOCATOR_CLASS(klass)->free = [](GstAllocator*, GstMemory* memory) { g_free(memory); };
+      },
+      nullptr,
+      nullptr,
+      sizeof(GstAllocator),
+      0,
+      [](GTypeInstance* instance, gpointer) {
+        GST_ALLOCATOR(instance)->mem_map = [](GstMemory*, gsize, GstMapFlags) -> gpointer { return nullptr; };
+      },
+      nullptr};
+  static const GType type =
+      g_type_register_static(GST_TYPE_ALLOCATOR, "UnmappableAllocator", &info, GTypeFlags{});
+  auto* allocator = GST_ALLOCATOR(g_object_new(type, nullptr));
+  gst_object_ref_sink(allocator);
+  auto* memory = g_new0(GstMemory, 1);
+  gst_memory_init(memory, GST_MEMORY_FLAG_NO_SHARE, allocator, nullptr, 1, 0, 0, 1);
+  gst_object_unref(allocator);
+  return memory;
+}
+
+TEST_F(BadInput, MemoryThatCannotBeMappedIsNamed) {
+  Rig rig;
+  ASSERT_TRUE(rig.play());
+  GstBuffer* pieces = in_pieces(rgb_frame(0, 0));
+  gst_buffer_add_video_meta(pieces, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_RGB, 16, 16);
+  gst_buffer_replace_memory(pieces, 1, unmappable_memory());
+  rig.push_rgb(pieces);
+  rig.push_depth(depth_frame(0, 0));
+  EXPECT_NE(rig.warning_text().find("a rgb buffer of several memories cannot be read"), std::string::npos);
+  rig.push_pair(1);
+  rig.end();
+  auto frames = rig.pull_all();
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(frames[0].rgb_number, 1);
+  EXPECT_EQ(rig.stat("dropped-bad"), 1u);
+}
+
 TEST_F(BadInput, PlanesInMemoriesOfTheirOwnAreFound) {
   const std::string i420 = raw("I420", 16, 16);
   GstBuffer* buffer = gst_buffer_new();
