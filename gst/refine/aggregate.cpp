@@ -269,7 +269,7 @@ GstBuffer* clip(GstAggregator* aggregator, GstAggregatorPad* pad, GstBuffer* buf
   // It lies before the start of running time, where a negative pad offset puts it, and so does its partner or
   // there is none. Taken for one without a timestamp, it would get the wrong one.
   if (GST_BUFFER_PTS_IS_VALID(buffer) && segment.format == GST_FORMAT_TIME && head.running_time == kNoTime &&
-      settings_of(self).sync_mode != SyncMode::kOrder) {
+      !state.by_order) {
     GST_DEBUG_OBJECT(pad, "before running time 0: %" GST_PTR_FORMAT, buffer);
     if (!head.gap) state.stats.dropped(index == kRgb ? Drop::kUnpairedRgb : Drop::kUnpairedDepth);
     gst_buffer_unref(buffer);

@@ -118,7 +118,9 @@ gboolean start(GstAggregator* aggregator) {
     state.pair_count = 0;
     state.warm = {};
     state.latency.reset(0);
-    const Options options = settings_of(self).options;
+    const Settings settings = settings_of(self);
+    const Options& options = settings.options;
+    state.by_order = settings.sync_mode == SyncMode::kOrder;
     state.model.open(state.runtime, options);
     std::shared_ptr<Refiner> refiner = state.model.current();
     const Info& info = refiner->info();

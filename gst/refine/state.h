@@ -68,6 +68,7 @@ struct State {
 
   // Source task only.
   std::array<Input, 2> inputs;
+  bool by_order = false;    // property sync-mode as of the start: clip() may not take OBJECT_LOCK
   bool has_output = false;  // src caps are set
   GstVideoInfo output;
   double output_unit = 0;             // metres per step

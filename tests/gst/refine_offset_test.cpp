@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pad offsets, the usual cure for a skew between two cameras: frames pair by the running time that they get.
+#include <atomic>
+#include <thread>
+
 #include "tests/gst/environment.h"
 #include "tests/gst/fake_rgbd.h"
 #include "tests/gst/refine_rig.h"
@@ -41,6 +44,26 @@ TEST(Offset, FramesBeforeRunningTimeBeginsHaveNoPartner) {
     EXPECT_EQ(rig.stat("dropped-unpaired-depth"), depth ? 3u : 0u);
     EXPECT_EQ(rig.count_now(GST_MESSAGE_WARNING), 0) << "every frame has a timestamp";
   }
+}
+
+// The base class takes the element's lock and then the pads' when its property `latency` changes; who asks
+// for the element's lock while a frame is looked at holds the pad's.
+TEST(Offset, FramesBeforeRunningTimeAndANewLatencyDoNotWaitForEachOther) {
+  Rig rig;
+  set_offset(rig, "rgb", -1000000);
+  set_offset(rig, "depth", -1000000);
+  ASSERT_TRUE(fake_rgbd::reset());
+  ASSERT_TRUE(rig.play());
+  std::atomic<bool> ended = false;
+  std::thread setter([&] {
+    for (guint64 ns = 1; !ended; ++ns) g_object_set(rig.refine(), "latency", ns % 2, nullptr);
+  });
+  for (int n = 0; n < 30000; ++n) rig.push_pair(n);
+  rig.end();
+  EXPECT_TRUE(rig.pull_all().empty());
+  ended = true;
+  setter.join();
+  EXPECT_EQ(rig.stat("dropped-unpaired-rgb"), 30000u);
 }
 
 TEST(Offset, OfBothPadsIsNoMatter) {
