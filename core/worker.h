@@ -25,7 +25,7 @@ struct BatchWish {
 /// What the worker shares with callers. It outlives the Engine where the worker itself lets go of the last
 /// handle, and is kept by every Pending.
 struct WorkerState {
-  std::mutex mutex;  // guards what follows up to `idle`; never held while running or releasing a job
+  std::mutex mutex;  // guards queue to batch; never held while running or releasing a job
   std::condition_variable wake;  // something to do
   std::condition_variable idle;  // a job was released
   FairQueue queue;
