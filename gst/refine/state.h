@@ -28,8 +28,6 @@ namespace rgbd::refine {
 
 /// A frame's length where the caps have no framerate: 40 ms, so that half a frame is 20 ms.
 inline constexpr GstClockTime kFrameWithoutRate = 40 * GST_MSECOND;
-/// The networks take no smaller colour frame.
-inline constexpr int kSmallestSide = 14;
 
 /// One sink pad. Source task only.
 struct Input {
