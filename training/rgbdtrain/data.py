@@ -47,11 +47,9 @@ class Source:
         """`count` new frames take the place of the oldest ones."""
         family = self.schedule[self.turn % len(self.schedule)]
         self.turn += 1
-        s = scenes.make(family, self.gen, count, self.textures.shape[0], self.masks.shape[0], self.width)
-        glass = None
-        if self.turn % 2:                                            # small things may be of glass
-            glass = (torch.rand(s.grain.shape, generator=self.gen, device=self.device) < self.glass) & (s.half.amax(2) < 0.4)
-        colour, depth, objects, through = self.renderer(s, self.height, self.width, glass)
+        # Every other time small things may be of glass.
+        s = scenes.make(family, self.gen, count, self.textures.shape[0], self.masks.shape[0], self.width, self.glass * (self.turn % 2))
+        colour, depth, objects, through = self.renderer(s, self.height, self.width)
         pool = self.colour.shape[0]
         where = (self.at + torch.arange(count, device=self.device)) % pool
         good = self.worth_keeping(depth)

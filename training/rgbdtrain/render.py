@@ -26,6 +26,7 @@ class Scenes:
     grain: torch.Tensor         # [B, P] textures per metre
     gloss: torch.Tensor         # [B, P]
     relief: torch.Tensor        # [B, P] amplitude, share of depth
+    glass: torch.Tensor         # [B, P] bool: one sees through; None: nothing of glass
     eye: torch.Tensor           # [B, 3]
     look: torch.Tensor          # [B, 3, 3] columns: camera right, down, forward in the world
     focal: torch.Tensor         # [B] pixels
@@ -77,11 +78,6 @@ def closest(kind, o, d, taper):
     return best
 
 
-def glass_clear(grain):
-    """[B] share of the background that a scene's glass lets through, 0.5 to 0.97; spread by a number that scenes draw anyway."""
-    return 0.5 + 0.47 * ((grain[:, 0] * 97) % 1.0)
-
-
 def local(matrix, vector):
     """matrix [B, 3, 3], vector: three tensors [B, H, W] or [B, 1, 1]."""
     m = matrix[..., None, None]
@@ -120,26 +116,30 @@ class Renderer:
         return best, index
 
     @torch.no_grad()
-    def __call__(self, s, height, width, glass=None):
-        """Colour [B, H, W, 3] in 0..1, depth [B, H, W] metres (0 = sky), slot + 1 [B, H, W] uint8 (0 = sky), depth of
-        what is behind glass. `glass` [B, P] bool: primitives that one sees through; GLASS is added to their slots."""
+    def __call__(self, s, height, width):
+        """Colour [B, H, W, 3] in 0..1, depth [B, H, W] metres (0 = sky), slot + 1 [B, H, W] uint8 (0 = sky; GLASS is added
+        to slots of glass), depth of what is behind glass."""
         dev, b = s.centre.device, s.centre.shape[0]
         y = (torch.arange(height, device=dev) + 0.5 - height / 2)[None, :, None]
         x = (torch.arange(width, device=dev) + 0.5 - width / 2)[None, None, :]
         f = s.focal[:, None, None]
         camera = [(x / f).expand(b, height, width), (y / f).expand(b, height, width), torch.ones(b, height, width, device=dev)]
         ray = local(s.look, camera)
-        colour, depth, slot, normal, facing, shine = self._view(s, ray)
-        through = depth
-        if glass is not None:
-            gone = torch.where(glass[..., None], s.centre.new_tensor([0.0, -900.0, 0.0]), s.centre)
-            behind, beyond, *_ = self._view(replace(s, centre=gone), ray)
+        if s.glass is None:
+            colour, depth, slot, *_ = self._view(s, s, ray)
+            through = depth
+        else:
+            glass = s.glass
+            empty = replace(s, centre=torch.where(glass[..., None], s.centre.new_tensor([0.0, -900.0, 0.0]), s.centre))
+            colour, depth, slot, normal, facing, shine = self._view(s, empty, ray)
+            behind, beyond, *_ = self._view(empty, empty, ray)
             seen = (glass.gather(1, slot.long().clamp(min=0).flatten(1)).view_as(slot) & (slot >= 0))
             # Rims bend the view and show the glass itself; highlights stay whatever is behind.
             rim = 1 - facing.abs()
-            bend = 24 * (facing.abs() * rim).clamp(min=0)
+            spread = lambda column: ((s.grain[:, column] * 97) % 1.0)[:, None, None]    # by numbers that scenes draw anyway
+            bend = 32 * spread(1) ** 2 * (facing.abs() * rim).clamp(min=0)             # thin walls bend less
             behind = self._bent(behind, s, normal, bend)
-            clear = glass_clear(s.grain)[:, None, None]
+            clear = 0.5 + 0.47 * spread(0)                                             # share of the background let through
             share = (clear * (1 - 0.7 * rim ** 3))[..., None]
             colour = torch.where(seen[..., None], (share * (behind + shine[..., None]) + (1 - share) * colour).clamp(0, 1), colour)
             through = torch.where(seen, beyond, depth)
@@ -156,8 +156,9 @@ class Renderer:
         column = (torch.arange(w, device=dev)[None, None, :] - along[0] * bend).round().long().clamp(0, w - 1)
         return picture.flatten(1, 2).gather(1, (row * w + column).view(b, -1, 1).expand(-1, -1, 3)).view_as(picture)
 
-    def _view(self, s, ray):
-        """Along `ray`, three [B, H, W] in the world: colour, depth, slot, normal (three), cosine of the viewing angle, highlight."""
+    def _view(self, s, casting, ray):
+        """Along `ray`, three [B, H, W] in the world: colour, depth, slot, normal (three), cosine of the viewing angle, highlight.
+        `casting`: the scenes without what casts no shadow."""
         eye = [s.eye[:, i, None, None] for i in range(3)]
         depth, slot = self.trace(s, s.eye, ray)
         hit = slot >= 0
@@ -168,7 +169,7 @@ class Renderer:
         # From the light to the point: a hit well before it is a shadow.
         length = sum(v * v for v in to_light).sqrt()
         unit = [-v / length for v in to_light]
-        first, _ = self.trace(s, s.lights[:, 0], unit)
+        first, _ = self.trace(casting, s.lights[:, 0], unit)
         shadow = first < length - 0.02
         colour, lift, normal, facing, shine = self._shade(s, slot.long().clamp(min=0), point, ray, shadow, t, self._pack(s))
         sky = torch.stack([0.55 + 0.3 * (ray[1] / (ray[0] ** 2 + ray[1] ** 2 + ray[2] ** 2).sqrt())] * 3, -1)

@@ -12,9 +12,9 @@ FAMILIES = {"room": 0.35, "table": 0.30, "cards": 0.13, "thin": 0.12, "long": 0.
 class Layout:
     """Collects primitives for `count` scenes; every random draw comes from `gen`."""
 
-    def __init__(self, gen, count, textures, masks):
+    def __init__(self, gen, count, textures, masks, glass=0.0):
         self.gen, self.count, self.dev = gen, count, gen.device
-        self.textures, self.masks = textures, masks
+        self.textures, self.masks, self.glass = textures, masks, glass
         self.kinds, self.parts = [], []
 
     def rand(self, *shape, low=0.0, high=1.0):
@@ -41,8 +41,9 @@ class Layout:
                             2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
                             2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], -1).view(self.count, n, 3, 3)
 
-    def add(self, kind, centre, half, turn="none", present=1.0, grain=(0.4, 6.0), relief=0.0, masks=None):
-        """n primitives of a kind. centre, half [count, n, 3]; `present` = chance that each is there."""
+    def add(self, kind, centre, half, turn="none", present=1.0, grain=(0.4, 6.0), relief=0.0, masks=None, taper=None, glass=None):
+        """n primitives of a kind. centre, half [count, n, 3]; `present` = chance that each is there. `glass` [count, n] bool:
+        which are of glass; else some of the small ones."""
         n = centre.shape[1]
         turn = self.turns(n, turn) if isinstance(turn, str) else turn
         gone = self.rand(n) >= present
@@ -52,9 +53,12 @@ class Layout:
         same = self.rand(1) < 0.15                                  # same texture everywhere: edges without colour
         texture = torch.where(same, draw(self.textures)[:, :1], draw(self.textures))
         bumpy = (self.rand(n) < 0.35) * relief * self.rand(n)
+        taper = self.rand(n) * 0.7 if taper is None else taper
+        if glass is None:
+            glass = (self.rand(n) < self.glass) & (half.amax(-1) < 0.4)
         self.kinds += [kind] * n
-        self.parts.append([centre, half.clamp(min=1e-4), turn, self.rand(n) * 0.7, texture, draw(high, low),
-                           self.log(n, low=grain[0], high=grain[1]), self.rand(n) ** 3, bumpy])
+        self.parts.append([centre, half.clamp(min=1e-4), turn, taper, texture, draw(high, low),
+                           self.log(n, low=grain[0], high=grain[1]), self.rand(n) ** 3, bumpy, glass])
 
     def scatter(self, kind, n, area, size, base=0.0, turn="yaw", present=0.7, resting=True, **more):
         """n primitives over a rectangle (half sides `area`, [count, 1] or number), standing on height `base`."""
@@ -74,7 +78,8 @@ class Layout:
         c, s = roll.cos()[:, None], roll.sin()[:, None]
         right, down = c * right + s * down, c * down - s * right
         focal = width / 2 / torch.tan(field / 2)
-        return Scenes(self.kinds, *[torch.cat(p, 1) for p in zip(*self.parts)], eye, torch.stack([right, down, forward], -1),
+        *parts, glass = [torch.cat(p, 1) for p in zip(*self.parts)]
+        return Scenes(self.kinds, *parts, glass if self.glass else None, eye, torch.stack([right, down, forward], -1),
                       focal, lights, self.rand(low=0.2, high=0.7))
 
 
@@ -82,6 +87,37 @@ def stack(*v):
     """Coordinates (tensors or numbers) to vectors, broadcast against each other."""
     like = next(x for x in v if torch.is_tensor(x))
     return torch.stack(torch.broadcast_tensors(*(x if torch.is_tensor(x) else like.new_tensor(x) for x in v)), -1)
+
+
+def bottles(l, n, area):
+    """n bottles, glasses and jars, standing or lying, some with a stopper: body, shoulder, neck and stopper are primitives of
+    their own, so a camera that loses one of them may still measure the next."""
+    x, z = l.rand(n, low=-1, high=1) * area, l.rand(n, low=-1, high=1) * area
+    radius = l.log(n, low=.018, high=.05)
+    body, shoulder, neck, top = (radius * l.rand(n, low=a, high=b) for a, b in ((1.0, 3.2), (.15, .6), (.1, .6), (.1, .25)))
+    angle, lying = l.rand(n, high=2 * math.pi), l.rand(n) < .25
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    along, across, up = stack(angle.cos(), zero, angle.sin()), stack(-angle.sin(), zero, angle.cos()), stack(zero, one, zero)
+    axis = torch.where(lying[..., None], along, up)
+    turn = torch.stack([torch.where(lying[..., None], up, along), axis, across], -2)
+    base = stack(x, torch.where(lying, radius, zero), z)
+    glass = (l.rand(n) < .7) & (l.glass > 0)
+    here, open_ = l.rand(n) < .6, l.rand(n) < .3                       # open: a drinking glass or jar, of a body alone
+    base = torch.where(here[..., None], base, base.new_tensor([0.0, -900.0, 0.0]))
+    narrow = l.rand(n, low=.3, high=.7)
+    def part(kind, wide, high, start, there, taper, glass):
+        centre = torch.where(there[..., None], base + axis * (start + high)[..., None], base.new_tensor([0.0, -900.0, 0.0]))
+        l.add(kind, centre, stack(wide, high, wide), turn, taper=taper, glass=glass)
+    slim = l.rand(n) ** 3 * .4
+    wide = radius * (1 - slim)
+    square = n // 3
+    for kind, which in ((BOX, slice(0, square)), (CYLINDER, slice(square, n))):
+        centre = (base + axis * body[..., None])[:, which]
+        l.add(kind, centre, stack(radius, body, radius)[:, which], turn[:, which], taper=slim[:, which], glass=glass[:, which])
+    part(CYLINDER, wide, shoulder, 2 * body, ~open_, 1 - narrow, glass)
+    part(CYLINDER, wide * narrow, neck, 2 * (body + shoulder), ~open_, zero, glass)
+    stopped = ~open_ & (l.rand(n) < .4)
+    part(CYLINDER, wide * narrow * 1.1, top, 2 * (body + shoulder + neck), stopped, zero, torch.zeros_like(glass))
 
 
 def furniture(l, hx, hz):
@@ -134,6 +170,7 @@ def table(l, width, thin=False):
     for kind, n in ((BOX, 7), (CYLINDER, 7), (ELLIPSOID, 7)):
         l.scatter(kind, n, (area, area), size, present=.75, relief=.004)
         l.scatter(kind, 3, (area, area), size, turn="any", present=.6)
+    bottles(l, 6, area)
     wall, height = l.rand(1) < .35, l.rand(1, low=.03, high=.15)       # an open bin
     for sx, sz in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         centre = stack(sx * area * 1.15, torch.where(wall, height, zero - 90), sz * area * 1.15)
@@ -191,8 +228,9 @@ def long(l, width):
     return l.scenes(eye, target, l.rand(low=.8, high=1.6), width, lights)
 
 
-def make(family, gen, count, textures, masks, width):
-    l = Layout(gen, count, textures, masks)
+def make(family, gen, count, textures, masks, width, glass=0.0):
+    """`count` scenes of a family; `glass`: share of small things of glass (0: none, and no bottle is)."""
+    l = Layout(gen, count, textures, masks, glass)
     if family == "thin":
         return table(l, width, thin=True)
     return {"room": room, "table": table, "cards": cards, "long": long}[family](l, width)

@@ -212,7 +212,7 @@ def losses(noise, draw, depth, objects):
     glass = objects > GLASS
     drop |= draw.chance(0.85) & lost(glass, draw(-2.5, 0.7))
     for _ in range(3):
-        drop |= lost(objects == (draw() * 70).long(), draw(-2.5, 1.0))
+        drop |= lost(objects == (draw() * 90).long(), draw(-2.5, 1.0))
     # So is what is seen at some pixel, however large.
     at = lambda: objects.flatten(1).gather(1, (draw() * (h * w - 1)).long().view(b, 1)).view(b, 1, 1, 1)
     for chance in (0.25, 0.25):
