@@ -20,12 +20,6 @@ bool is_gap(GstBuffer* buffer) {
   return GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP);
 }
 
-GstClockTime nominal_duration(const Input& input) {
-  if (!input.has_caps || GST_VIDEO_INFO_FPS_N(&input.info) <= 0) return 0;
-  return gst_util_uint64_scale_int(GST_SECOND, GST_VIDEO_INFO_FPS_D(&input.info),
-                                   GST_VIDEO_INFO_FPS_N(&input.info));
-}
-
 /// Places a frame in running time. False: it lies outside the segment.
 bool place(const GstSegment& segment, GstClockTime pts, GstClockTime duration, Head& head) {
   if (segment.format != GST_FORMAT_TIME || !GST_CLOCK_TIME_IS_VALID(pts)) return true;
@@ -260,7 +254,8 @@ GstBuffer* clip(GstAggregator* aggregator, GstAggregatorPad* pad, GstBuffer* buf
   head.gap = is_gap(buffer);
   if (!head.gap) state.stats.frame_in(index == kRgb);
   GstClockTime duration =
-      GST_BUFFER_DURATION_IS_VALID(buffer) ? GST_BUFFER_DURATION(buffer) : nominal_duration(input);
+      GST_BUFFER_DURATION_IS_VALID(buffer) ? GST_BUFFER_DURATION(buffer) : frame_length(input);
+  if (!GST_CLOCK_TIME_IS_VALID(duration)) duration = 0;
   if (!place(segment, GST_BUFFER_PTS(buffer), duration, head)) {
     GST_DEBUG_OBJECT(pad, "outside the segment: %" GST_PTR_FORMAT, buffer);
     gst_buffer_unref(buffer);

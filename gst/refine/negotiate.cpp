@@ -12,15 +12,9 @@
 namespace rgbd::refine {
 namespace {
 
-GstClockTime frame_of(const Input& input) {
-  if (!input.has_caps || GST_VIDEO_INFO_FPS_N(&input.info) <= 0) return GST_CLOCK_TIME_NONE;
-  return gst_util_uint64_scale_int(GST_SECOND, GST_VIDEO_INFO_FPS_D(&input.info),
-                                   GST_VIDEO_INFO_FPS_N(&input.info));
-}
-
 void update_frame_durations(GstRgbdRefine* self) {
   State& state = *self->state;
-  GstClockTime rgb = frame_of(state.inputs[kRgb]), depth = frame_of(state.inputs[kDepth]);
+  GstClockTime rgb = frame_length(state.inputs[kRgb]), depth = frame_length(state.inputs[kDepth]);
   GstClockTime either = GST_CLOCK_TIME_IS_VALID(rgb) ? rgb : depth;
   GST_OBJECT_LOCK(self);
   state.frame_duration = GST_CLOCK_TIME_IS_VALID(either) ? either : kFrameWithoutRate;

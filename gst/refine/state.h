@@ -85,6 +85,13 @@ struct State {
   ~State() { gst_clear_buffer(&last_refined); }
 };
 
+/// A frame's length by the input's caps; NONE: they name no framerate.
+inline GstClockTime frame_length(const Input& input) {
+  if (!input.has_caps || GST_VIDEO_INFO_FPS_N(&input.info) <= 0) return GST_CLOCK_TIME_NONE;
+  return gst_util_uint64_scale_int(GST_SECOND, GST_VIDEO_INFO_FPS_D(&input.info),
+                                   GST_VIDEO_INFO_FPS_N(&input.info));
+}
+
 inline Settings settings_of(GstRgbdRefine* self) {
   GST_OBJECT_LOCK(self);
   Settings copy = self->state->settings;
