@@ -7,13 +7,12 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <atomic>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
 #include "core/color.h"
+#include "core/measured.h"
 #include "core/resize.h"
 
 namespace rgbd {
@@ -48,53 +47,6 @@ void check_unit(const char* what, double unit) {
   if (!(unit > 0) || !std::isfinite(unit)) {
     invalid(std::string(what) + " has a depth unit of " + std::to_string(unit) + " m, which is not above 0");
   }
-}
-
-bool needs_swap(bool big_endian) {
-  return big_endian != (std::endian::native == std::endian::big);
-}
-
-uint16_t load16(const uint8_t* p, bool swap) {
-  uint16_t value;
-  std::memcpy(&value, p, 2);  // odd strides: no alignment to rely on
-  return swap ? static_cast<uint16_t>(value << 8 | value >> 8) : value;
-}
-
-float metres(unsigned raw, double unit) {
-  return static_cast<float>(raw * unit);
-}
-
-// Raw values first..last are valid; first > last = none. Metres grow with raw, so a range says it all.
-struct RawRange {
-  unsigned first, last;
-  bool contains(unsigned raw) const { return raw >= first && raw <= last; }
-};
-
-RawRange valid_range(const DepthView& depth) {
-  // Limits in float32 like the pixels: with a unit of 0.001 and a limit of 6.1 m, 6100 steps are valid.
-  const float min = static_cast<float>(depth.min_depth_m), max = static_cast<float>(depth.max_depth_m);
-  auto too_near = [&](unsigned raw) {
-    const float m = metres(raw, depth.metres_per_step);
-    return !(m > 0) || m < min || !std::isfinite(1.0f / m);
-  };
-  auto in_reach = [&](unsigned raw) {
-    const float m = metres(raw, depth.metres_per_step);
-    return m <= max && std::isfinite(m);
-  };
-  auto count_while = [](auto&& holds) {  // how many raw values from 0 on
-    unsigned low = 0, high = 65536;
-    while (low < high) {
-      const unsigned middle = (low + high) / 2;
-      if (holds(middle)) {
-        low = middle + 1;
-      } else {
-        high = middle;
-      }
-    }
-    return low;
-  };
-  const unsigned first = count_while(too_near), past = count_while(in_reach);
-  return past > first ? RawRange{first, past - 1} : RawRange{1, 0};
 }
 
 int rounded_side(double side, int multiple, int at_least) {
@@ -263,6 +215,10 @@ void check(const DepthView& depth) {
     invalid("the depth limits " + std::to_string(depth.min_depth_m) + " to " +
             std::to_string(depth.max_depth_m) + " m are no range");
   }
+  if (!(depth.max_hole >= 0 && depth.max_hole <= 1)) {
+    invalid("the largest hole to fill, " + std::to_string(depth.max_hole) +
+            " of the frame, is no share from 0 to 1");
+  }
 }
 
 void check(const DepthOut& out) {
@@ -286,22 +242,7 @@ at::Tensor preprocess(const ImageView& image, const DepthView& depth, Size size,
   return x;
 }
 
-double valid_share(const DepthView& depth) {
-  const RawRange valid = valid_range(depth);
-  const bool swap = needs_swap(depth.big_endian);
-  std::atomic<int64_t> total = 0;
-  at::parallel_for(0, depth.height, kGrainRows, [&](int64_t begin, int64_t end) {
-    int64_t count = 0;
-    for (int64_t y = begin; y < end; ++y) {
-      const uint8_t* row = depth.data + y * depth.stride_bytes;
-      for (int x = 0; x < depth.width; ++x) count += valid.contains(load16(row + 2 * x, swap));
-    }
-    total += count;
-  });
-  return static_cast<double>(total) / (static_cast<double>(depth.width) * depth.height);
-}
-
-InverseRange postprocess(const at::Tensor& y, const DepthOut& out) {
+InverseRange postprocess(const at::Tensor& y, const DepthOut& out, const std::vector<uint8_t>& left_open) {
   const int height = static_cast<int>(y.size(0)), width = static_cast<int>(y.size(1));
   const at::Tensor map = y.contiguous();
   const float* values = map.const_data_ptr<float>();
@@ -311,14 +252,16 @@ InverseRange postprocess(const at::Tensor& y, const DepthOut& out) {
   std::vector<float> row_min(out.height), row_max(out.height);
   at::parallel_for(0, out.height, kGrainRows, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      const float* from = values + static_cast<int64_t>(rows[row]) * width;
+      const int64_t first = static_cast<int64_t>(rows[row]) * width;
+      const float* from = values + first;
+      const uint8_t* open = left_open.empty() ? nullptr : left_open.data() + first;
       uint8_t* to = out.data + row * out.stride_bytes;
       float min = std::numeric_limits<float>::infinity(), max = -min;
       for (int x = 0; x < out.width; ++x) {
         const float inverse = from[columns[x]];
         min = std::min(min, inverse);
         max = std::max(max, inverse);
-        uint16_t steps = quantise(inverse, out.metres_per_step);
+        uint16_t steps = open && open[columns[x]] ? 0 : quantise(inverse, out.metres_per_step);
         if (swap) steps = static_cast<uint16_t>(steps << 8 | steps >> 8);
         std::memcpy(to + 2 * static_cast<ptrdiff_t>(x), &steps, 2);
       }

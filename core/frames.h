@@ -6,6 +6,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <vector>
+
 #include "core/network.h"
 #include "core/rgbd.h"
 
@@ -31,15 +34,14 @@ void check(const DepthOut& out);
 /// order of spec.bgr) and inverse depth in 1/m.
 at::Tensor preprocess(const ImageView& image, const DepthView& depth, Size size, const InputSpec& spec);
 
-/// Share of the depth pixels that are valid (inside min/max, not 0), 0..1.
-double valid_share(const DepthView& depth);
-
 struct InverseRange {
   double min = 0, max = 0;
 };
 /// The network's map y [h, w] float32 CPU (1/m) to 16-bit steps: nearest as torch does it, 1/y, round
-/// to nearest, 0 stays 0, saturates at 65535. Returns the range of y at output size.
-InverseRange postprocess(const at::Tensor& y, const DepthOut& out);
+/// to nearest, 0 stays 0, saturates at 65535. Where `left_open` (holes.h: empty, or [h, w] like y) is not 0,
+/// there is no depth. Returns the range of y at output size.
+InverseRange postprocess(const at::Tensor& y, const DepthOut& out,
+                         const std::vector<uint8_t>& left_open = {});
 
 /// Resizes the map to [height, width] float32 with torch's "nearest" rule (what parity compares).
 at::Tensor resize_nearest(const at::Tensor& y, Size size);

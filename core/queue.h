@@ -25,8 +25,9 @@ struct Job {
   ImageView image;
   DepthView depth;
   DepthOut out;
-  Size size;             // network input
-  bool warm_up = false;  // no frames: run the network on a made-up input of `size`
+  Size size;                       // network input
+  std::vector<uint8_t> left_open;  // holes.h, at that size; the worker's
+  bool warm_up = false;            // no frames: run the network on a made-up input of `size`
   Clock::time_point submitted;
 
   enum class Phase { kWaiting, kDone, kCancelled };

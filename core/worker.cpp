@@ -12,7 +12,9 @@
 
 #include "core/errors.h"
 #include "core/frames.h"
+#include "core/holes.h"
 #include "core/log.h"
+#include "core/measured.h"
 
 namespace rgbd {
 namespace {
@@ -114,7 +116,7 @@ class Worker {
     at::Tensor x = inputs.size() == 1 ? inputs.front().unsqueeze(0) : at::stack(inputs);
     const uint64_t bytes_in = x.nbytes() / jobs.size();
     const at::Tensor y = network_.forward(x.to(device_)).to(at::kCPU);
-    if (y.dim() != 3 || y.size(0) != x.size(0)) {
+    if (y.dim() != 3 || y.size(0) != x.size(0) || y.size(1) != x.size(2) || y.size(2) != x.size(3)) {
       throw Error(ErrorCode::kInternal, "the network answered with another shape than a map per pair");
     }
     const double inference_ms = ms(Clock::now() - start);
@@ -136,13 +138,15 @@ class Worker {
   }
 
   // The network's input; undefined where no depth pixel is valid (there is no scale to refine).
-  at::Tensor input(const Job& job) const {
+  at::Tensor input(Job& job) const {
     if (job.warm_up) {
       at::Tensor x = at::zeros({4, job.size.height, job.size.width}, at::kFloat);
       x[3].fill_(1.0);
       return x;
     }
-    if (valid_share(job.depth) == 0) return {};
+    const int64_t measured = count_measured(job.depth);
+    if (measured == 0) return {};
+    job.left_open = large_holes(job.depth, measured, job.size);
     return preprocess(job.image, job.depth, job.size, state_.spec);
   }
 
@@ -151,7 +155,7 @@ class Worker {
       std::lock_guard lock(job.mutex);  // from here to the last pixel, nobody can cancel
       if (job.phase == Job::Phase::kCancelled) return;
       const auto start = Clock::now();
-      const InverseRange range = postprocess(y, job.out);
+      const InverseRange range = postprocess(y, job.out, job.left_open);
       job.result.min_inverse_depth = range.min;
       job.result.max_inverse_depth = range.max;
       job.result.postprocess_ms = ms(Clock::now() - start);

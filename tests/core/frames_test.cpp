@@ -13,6 +13,7 @@
 #include <limits>
 #include <vector>
 
+#include "core/measured.h"
 #include "core/resize.h"
 
 namespace rgbd {
@@ -354,9 +355,9 @@ TEST(Preprocess, InvertsDepthInsideItsLimits) {
   EXPECT_EQ(std::vector<float>(x.begin() + 27, x.end()),
             (std::vector<float>{0, 0, 0, 1.0f, 1.0f / static_cast<float>(1.001),
                                 1.0f / static_cast<float>(24.999), 0, 0, 0}));
-  EXPECT_DOUBLE_EQ(valid_share(limited.view), 3.0 / 9);
+  EXPECT_EQ(count_measured(limited.view), 3);
   limited.view.metres_per_step = 1e-45;  // metres vanish in float32
-  EXPECT_EQ(valid_share(limited.view), 0.0);
+  EXPECT_EQ(count_measured(limited.view), 0);
 }
 
 TEST(Preprocess, NeverFeedsWhatIsNotFinite) {
