@@ -52,7 +52,7 @@ address_sanitizer() {
   fi
   status=0
   export ASAN_OPTIONS="detect_leaks=1"
-  run_tests address frames device engine engine-no-torch sharing refiner checkpoint torch_zip pickle seeded ops network \
+  run_tests address frames holes device engine engine-no-torch sharing refiner checkpoint torch_zip pickle seeded ops network \
     light light-refusal raw-depth || status=1
   export ASAN_OPTIONS="$slow"
   run_tests address depthcolorize rgbdtestsrc rgbdtestsrc-sensor camera-to-refine refine-pairing refine-flush refine-interrupt \
@@ -60,7 +60,7 @@ address_sanitizer() {
     gst-properties gst-states gst-leaks gst-stress || status=1
   # Torch beneath the elements: the slow way takes longer than its tests wait for a frame.
   export ASAN_OPTIONS="detect_leaks=0"
-  run_tests address gst-sharing || status=1
+  run_tests address gst-sharing refine-hole || status=1
   return $status
 }
 

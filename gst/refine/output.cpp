@@ -94,6 +94,7 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
     auto refined = std::make_shared<MappedFrame>(buffer.get(), state.output, GST_MAP_WRITE, "output");
     DepthView input = depth_view(measured, input_unit(settings, state.inputs[kDepth]), settings.min_depth_m,
                                  settings.max_depth_m);
+    input.max_hole = settings.max_hole;
     DepthOut output = depth_out(refined, state.output_unit);
 
     if (!has_depth(input)) {

@@ -19,6 +19,7 @@ enum {
   kPropDepthUnit,
   kPropMinDepth,
   kPropMaxDepth,
+  kPropMaxHole,
   kPropModelInstanceId,
   kPropBatchSize,
   kPropBatchTimeout,
@@ -151,6 +152,9 @@ bool store(Settings& s, guint id, const GValue* value) {
     case kPropMaxDepth:
       s.max_depth_m = g_value_get_double(value);
       return true;
+    case kPropMaxHole:
+      s.max_hole = g_value_get_double(value);
+      return true;
     case kPropModelInstanceId:
       s.options.instance_id = string_of(value);
       return true;
@@ -221,6 +225,9 @@ bool load(const Settings& s, guint id, GValue* value) {
       return true;
     case kPropMaxDepth:
       g_value_set_double(value, s.max_depth_m);
+      return true;
+    case kPropMaxHole:
+      g_value_set_double(value, s.max_hole);
       return true;
     case kPropModelInstanceId:
       set_string_or_null(value, s.options.instance_id);
@@ -338,6 +345,12 @@ void install_properties(GObjectClass* object_class) {
   install(kPropMaxDepth, g_param_spec_double("max-depth", "Maximum depth",
                                              "Input depth above this many metres counts as no depth", 0,
                                              G_MAXDOUBLE, defaults.max_depth_m, kAnyTime));
+  install(kPropMaxHole,
+          g_param_spec_double("max-hole", "Maximum hole",
+                              "The largest hole that is filled, as a fraction of the depth frame: a region "
+                              "without depth, connected by its pixels' sides, that is larger stays a hole, "
+                              "since nothing measured tells what is there. 1 = all are filled, 0 = none",
+                              0, 1, defaults.max_hole, kAnyTime));
   install(
       kPropModelInstanceId,
       g_param_spec_string(

@@ -18,6 +18,7 @@ struct Settings {
   double depth_unit = 0;  // metres per step; 0 = what the caps say
   double min_depth_m = 0;
   double max_depth_m = 25;
+  double max_hole = DepthView{}.max_hole;  // share of the frame
   unsigned inference_interval = 1;
   SkipPolicy skip_policy = SkipPolicy::kDrop;
   uint64_t pts_tolerance = kNoTime;  // ns

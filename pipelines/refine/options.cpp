@@ -30,6 +30,7 @@ struct Parsed {
   gint input_size = 0;
   gdouble depth_scale = 1000;
   gdouble max_depth = 25;
+  gdouble max_hole = DepthView{}.max_hole;
   gdouble image_min = 0.1;
   gdouble image_max = 5;
   gchar* device = nullptr;
@@ -109,6 +110,8 @@ RefineOptions parse_options(int argc, char** argv) {
        "Steps per metre of the depth image (default: 1000)", "STEPS"},
       {"max-depth", 0, 0, G_OPTION_ARG_DOUBLE, &parsed.max_depth,
        "Input depth beyond this is treated as no depth (default: 25)", "METRES"},
+      {"max-hole", 0, 0, G_OPTION_ARG_DOUBLE, &parsed.max_hole,
+       "Largest hole to fill, 0 to 1 of the depth image (default: 0.3; 1 = fill all)", "FRACTION"},
       {"image-min", 0, 0, G_OPTION_ARG_DOUBLE, &parsed.image_min,
        "Nearest depth of the colours (default: 0.1)", "METRES"},
       {"image-max", 0, 0, G_OPTION_ARG_DOUBLE, &parsed.image_max,
@@ -163,12 +166,14 @@ RefineOptions parse_options(int argc, char** argv) {
   options.input_size = static_cast<unsigned>(parsed.input_size);
   options.steps_per_metre = parsed.depth_scale;
   options.max_depth_m = parsed.max_depth;
+  options.max_hole = parsed.max_hole;
   options.image_min_m = parsed.image_min;
   options.image_max_m = parsed.image_max;
   require_positive("--depth-scale", options.steps_per_metre);
   if (1 / options.steps_per_metre > kLargestStep)
     refuse("--depth-scale must be at least 0.001 steps per metre");
   require_positive("--max-depth", options.max_depth_m);
+  if (!(options.max_hole >= 0 && options.max_hole <= 1)) refuse("--max-hole must be a number from 0 to 1");
   if (!std::isfinite(options.image_min_m) || !std::isfinite(options.image_max_m) ||
       options.image_max_m <= options.image_min_m)
     refuse("--image-max must be above --image-min");

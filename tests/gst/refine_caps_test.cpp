@@ -218,12 +218,13 @@ TEST_F(Caps, RawDepthIsResizedAndInTheOutputsUnit) {
 }
 
 TEST_F(Caps, DepthLimitsReachTheEngine) {
-  Rig rig("min-depth=0.5 max-depth=4");
+  Rig rig("min-depth=0.5 max-depth=4 max-hole=0.125");
   ASSERT_TRUE(rig.play());
   rig.push_pair(0);
   ASSERT_TRUE(rig.pull());
   EXPECT_DOUBLE_EQ(fake_rgbd::last_depth().min_depth_m, 0.5);
   EXPECT_DOUBLE_EQ(fake_rgbd::last_depth().max_depth_m, 4);
+  EXPECT_DOUBLE_EQ(fake_rgbd::last_depth().max_hole, 0.125);
 }
 
 TEST_F(Caps, DepthWithoutAValidPixelGivesNoDepthAndOneWarning) {

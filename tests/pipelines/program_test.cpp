@@ -103,6 +103,19 @@ TEST_F(Program, DepthBeyondTheLimitIsNoDepth) {
   EXPECT_EQ(refined("depth.png").steps, std::vector<uint16_t>(kWidth * kHeight));
 }
 
+TEST_F(Program, ALargeHoleStaysOneUnlessItIsToBeFilled) {
+  DepthFrame half = slope(kWidth, kHeight, 1000);
+  std::fill_n(half.steps.begin(), kWidth * kHeight / 2, uint16_t{0});
+  write_file(in_.file("half.png"), encode_png(half));
+  ASSERT_EQ(refine(rgb(), in_.file("half.png")).exit_code, 0);
+  const auto left = refined("depth.png").steps;
+  ASSERT_EQ(refine(rgb(), in_.file("half.png"), {"--max-hole", "1"}).exit_code, 0);
+  const auto filled = refined("depth.png").steps;
+  EXPECT_LT(std::count(filled.begin(), filled.begin() + kWidth * kHeight / 2, 0), kWidth * kHeight / 2);
+  for (size_t i = 0; i < filled.size(); ++i)
+    ASSERT_EQ(left[i], i < filled.size() / 2 ? 0 : filled[i]) << "pixel " << i;
+}
+
 TEST_F(Program, DepthMayHaveAnotherSize) {
   for (const auto& [width, height] : {std::pair{33, 21}, std::pair{1, 1}}) {
     DepthFrame small = slope(width, height, 1000);
