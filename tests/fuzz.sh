@@ -1,8 +1,8 @@
 #!/bin/sh
 # Fuzzes what reads untrusted input, each target for so many seconds, under AddressSanitizer and
-# UndefinedBehaviorSanitizer: the two checkpoint readers and the element's caps and buffers. Exit code 1 as soon as one
-# has a finding; the input that causes it is then in build-fuzz/findings. Set up and built by itself, in build-fuzz/
-# (with clang, which pipelines/setup.sh --fuzz installs).
+# UndefinedBehaviorSanitizer: the readers of torch zips, pickles and safetensors, and the element's caps and buffers. Exit
+# code 1 as soon as one has a finding; the input that causes it is then in build-fuzz/findings. Set up and built by
+# itself, in build-fuzz/ (with clang, which pipelines/setup.sh --fuzz installs).
 #
 #   tests/fuzz.sh SECONDS [TARGET...]     targets: torch_zip pickle safetensors element; default: all, in turn
 #
@@ -18,7 +18,7 @@ fail() {
 
 all="torch_zip pickle safetensors element"
 case ${1:-} in
-  "" | *[!0-9]*) sed -n '2,11s/^# \{0,1\}//p' "$0" && exit ;;
+  "" | *[!0-9]*) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" && exit ;;
 esac
 seconds=$1
 shift
