@@ -33,7 +33,8 @@ struct GstRgbdTestSource {
   rgbd::FrameFormat format;  // OBJECT_LOCK to write, and to read elsewhere
   gint64 next_frame;
   bool sought;  // next_frame has to be found from the segment's position
-  // Time base_time belongs to base_frame: both move on when the framerate changes. OBJECT_LOCK as format.
+  // Time base_time belongs to base_frame: both move on when the framerate changes, and are 0 again after a
+  // seek. OBJECT_LOCK as format.
   gint64 base_frame;
   GstClockTime base_time;
 };
@@ -88,13 +89,20 @@ void install_source_properties(GObjectClass* object_class) {
 // The three below need OBJECT_LOCK or the streaming thread.
 
 static GstClockTime time_of(const GstRgbdTestSource* self, gint64 frame) {
-  const auto ahead = static_cast<guint64>(MAX(frame - self->base_frame, 0));
-  return self->base_time + gst_util_uint64_scale(ahead, self->format.fps_d * GST_SECOND, self->format.fps_n);
+  const gint64 ahead = frame - self->base_frame;
+  const GstClockTime distance = gst_util_uint64_scale(static_cast<guint64>(ABS(ahead)),
+                                                      self->format.fps_d * GST_SECOND, self->format.fps_n);
+  if (ahead >= 0) return self->base_time + distance;
+  return self->base_time - MIN(self->base_time, distance);
 }
 
 /// The frame that is shown at a time.
 static gint64 frame_at(const GstRgbdTestSource* self, GstClockTime time) {
-  if (time <= self->base_time) return self->base_frame;
+  if (time < self->base_time) {
+    const guint64 behind = gst_util_uint64_scale_ceil(self->base_time - time, self->format.fps_n,
+                                                      self->format.fps_d * GST_SECOND);
+    return MAX(self->base_frame - static_cast<gint64>(behind), 0);
+  }
   const guint64 ahead =
       gst_util_uint64_scale(time - self->base_time, self->format.fps_n, self->format.fps_d * GST_SECOND);
   const auto frame = self->base_frame + static_cast<gint64>(ahead);
@@ -132,8 +140,10 @@ static gboolean gst_rgbd_test_source_negotiate(GstBaseSrc* base) {
   if (!caps) return FALSE;
   GST_OBJECT_LOCK(self);
   if (format.fps_n != self->format.fps_n || format.fps_d != self->format.fps_d) {
-    self->base_time = time_of(self, self->next_frame);
-    self->base_frame = self->next_frame;
+    // Where the last frame and the next one meet.
+    const gint64 meeting = self->next_frame + (base->segment.rate < 0 ? 1 : 0);
+    self->base_time = time_of(self, meeting);
+    self->base_frame = meeting;
   }
   self->format = format;
   GST_OBJECT_UNLOCK(self);
@@ -148,6 +158,11 @@ static GstFlowReturn gst_rgbd_test_source_create(GstPushSrc* push, GstBuffer** o
   const bool backwards = segment.rate < 0;
   if (self->sought) {
     self->sought = false;
+    // Whatever rates there were before, from here the stream is what it is at the current one.
+    GST_OBJECT_LOCK(self);
+    self->base_frame = 0;
+    self->base_time = 0;
+    GST_OBJECT_UNLOCK(self);
     self->next_frame = frame_at(self, segment.position);
     if (backwards && time_of(self, self->next_frame) >= segment.position) --self->next_frame;
   }

@@ -338,6 +338,69 @@ TEST(TestSource, CapsMayChangeWhilePlaying) {
   EXPECT_TRUE(changed);
 }
 
+/// Pulls until the framerate is `fps`. The last frame; nothing if it never is.
+std::optional<SourceFrame> pull_until_rate(SourceRig& rig, unsigned fps) {
+  for (int i = 0; i < 40; ++i) {
+    auto frame = rig.pull("rgb");
+    if (!frame || frame->caps.find("framerate=(fraction)" + std::to_string(fps) + "/1") != std::string::npos)
+      return frame;
+  }
+  return {};
+}
+
+TEST(TestSource, ASeekReachesFramesFromBeforeTheFramerateChanged) {
+  SourceRig rig("num-buffers=100", {{"rgb", std::string(kSmall) + ",framerate=30/1"}});
+  rig.play();
+  for (int i = 0; i < 45; ++i) ASSERT_TRUE(rig.pull("rgb"));
+  rig.set_caps("rgb", std::string(kSmall) + ",framerate=15/1");
+  ASSERT_TRUE(pull_until_rate(rig, 15));
+  auto seek = [&](double rate, GstClockTime from, GstClockTime to) {
+    return gst_element_seek(rig.pipeline(), rate, GST_FORMAT_TIME,
+                            static_cast<GstSeekFlags>(GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_ACCURATE),
+                            GST_SEEK_TYPE_SET, static_cast<gint64>(from), GST_SEEK_TYPE_SET,
+                            static_cast<gint64>(to));
+  };
+  ASSERT_TRUE(seek(1, GST_SECOND / 2, GST_SECOND));
+  auto frames = rig.pull_all("rgb");
+  ASSERT_EQ(frames.size(), 8u);  // the first is on from 7/15 s
+  for (unsigned n = 0; n < 8; ++n) {
+    EXPECT_EQ(frames[n].number, n + 7);
+    EXPECT_EQ(frames[n].pts, gst_util_uint64_scale(n + 7, GST_SECOND, 15));
+  }
+  ASSERT_TRUE(seek(-1, 0, GST_SECOND * 2 / 5));
+  frames = rig.pull_all("rgb");
+  ASSERT_EQ(frames.size(), 6u);
+  for (unsigned n = 0; n < 6; ++n) {
+    EXPECT_EQ(frames[n].number, 5 - n);
+    EXPECT_EQ(frames[n].pts, gst_util_uint64_scale(5 - n, GST_SECOND, 15));
+  }
+}
+
+TEST(TestSource, TheFramerateMayChangeWhileRunningBackwards) {
+  SourceRig rig("num-buffers=100", {{"rgb", std::string(kSmall) + ",framerate=30/1"}});
+  rig.play();
+  ASSERT_TRUE(rig.pull("rgb"));
+  ASSERT_TRUE(gst_element_seek(rig.pipeline(), -1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 0,
+                               GST_SEEK_TYPE_SET, gint64{3 * GST_SECOND}));
+  GstClockTime after = 3 * GST_SECOND;
+  uint64_t number = 90;
+  auto expect_next = [&](const std::optional<SourceFrame>& frame) {
+    ASSERT_TRUE(frame);
+    EXPECT_EQ(frame->number, --number);
+    EXPECT_EQ(frame->pts + frame->duration, after) << "no gap, no overlap";
+    after = frame->pts;
+  };
+  expect_next(rig.pull("rgb"));
+  rig.set_caps("rgb", std::string(kSmall) + ",framerate=60/1");
+  bool changed = false;
+  for (int i = 0, left = 10; i < 40 && left > 0; ++i, left -= changed) {
+    auto frame = rig.pull("rgb");
+    expect_next(frame);
+    changed = frame && frame->duration < GST_SECOND / 30;
+  }
+  EXPECT_TRUE(changed);
+}
+
 TEST(TestSource, StatesUpAndDownAgain) {
   SourceRig rig("num-buffers=2 seed=1", {{"rgb", kSmall}});
   std::vector<SourceFrame> first;
