@@ -20,7 +20,8 @@ Camera::Camera(const CameraSettings& settings, uint64_t seed, Watch& watch)
     : settings_(settings),
       watch_(watch),
       rgb_(Stream::kRgb, settings.live, seed),
-      depth_(Stream::kDepth, settings.live, seed + 1) {
+      depth_(Stream::kDepth, settings.live, seed + 1),
+      judge_(settings_, rgb_, depth_, watch) {
   std::string text = "rgbdrefine name=refine max-depth=1000 model=fake: sync-mode=" +
                      std::string(settings.by_order ? "order" : "running-time") +
                      (settings.instance_id.empty() ? "" : " model-instance-id=" + settings.instance_id) +
@@ -118,22 +119,15 @@ GstBusSyncReply Camera::on_message(GstBus*, GstMessage* message, gpointer data) 
 GstPadProbeReturn Camera::on_output(GstPad* pad, GstPadProbeInfo* info, gpointer data) {
   auto* self = static_cast<Camera*>(data);
   if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
-    if (auto frame = self->read(pad, GST_PAD_PROBE_INFO_BUFFER(info))) self->judge(*frame);
+    if (auto frame = self->read(pad, GST_PAD_PROBE_INFO_BUFFER(info))) self->judge_.frame(*frame);
     return GST_PAD_PROBE_OK;
   }
-  GstEvent* event = GST_PAD_PROBE_INFO_EVENT(info);
-  std::lock_guard lock(self->out_mutex_);
-  if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP) {
-    self->rgb_.flushed_through(gst_event_get_seqnum(event));
-    self->depth_.flushed_through(gst_event_get_seqnum(event));
-  }
-  self->ended_ = GST_EVENT_TYPE(event) == GST_EVENT_EOS;
-  self->came_out_.notify_all();
+  self->judge_.event(GST_PAD_PROBE_INFO_EVENT(info));
   return GST_PAD_PROBE_OK;
 }
 
-std::optional<Camera::Frame> Camera::read(GstPad* pad, GstBuffer* buffer) {
-  Frame frame{};
+std::optional<OutputFrame> Camera::read(GstPad* pad, GstBuffer* buffer) {
+  OutputFrame frame{};
   frame.refined = true;
   frame.pts = GST_BUFFER_PTS(buffer);
   if (GstCustomMeta* meta = gst_buffer_get_custom_meta(buffer, "rgbd-refine")) {
@@ -173,98 +167,6 @@ std::optional<Camera::Frame> Camera::read(GstPad* pad, GstBuffer* buffer) {
   return frame;
 }
 
-void Camera::fail(const std::string& what, const Frame& frame) {
-  auto say = [](const std::optional<Sent>& sent) {
-    return sent ? std::to_string(sent->serial) + " (generation " + std::to_string(sent->generation) +
-                      ", pts " + std::to_string(static_cast<int64_t>(sent->pts)) + ", running time " +
-                      std::to_string(static_cast<int64_t>(sent->running_time)) + ", " +
-                      std::to_string(sent->width) + "x" + std::to_string(sent->height) + ")"
-                : std::string("none");
-  };
-  ADD_FAILURE() << what << ": " << frame.width << "x" << frame.height << " pts "
-                << static_cast<int64_t>(frame.pts) << (frame.refined ? " refined" : " not refined")
-                << " skew " << frame.skew << "\n  colour number " << frame.rgb_number << ": "
-                << say(rgb_.find(frame.rgb_number)) << " of generation " << rgb_.generation() << ", floor "
-                << rgb_.floor() << "\n  depth number " << frame.depth_number << ": "
-                << say(depth_.find(frame.depth_number)) << " of generation " << depth_.generation()
-                << ", floor " << depth_.floor() << "\n  before: colour " << say(last_rgb_) << ", depth "
-                << say(last_depth_) << "\n"
-                << watch_.report();
-}
-
-void Camera::judge_age(Stream& stream, const Sent& sent, const char* name) {
-  uint64_t now = stream.generation();
-  if (sent.generation == now) return;
-  EXPECT_GE(sent.generation, stream.floor()) << name << " from before a flush of both streams";
-  // The flush of one pad does not stop what has left the engine already: that is one frame.
-  size_t index = &stream == &rgb_ ? 0 : 1;
-  if (std::exchange(stale_generation_[index], now) != now) stale_count_[index] = 0;
-  EXPECT_LE(++stale_count_[index], 1u) << name << " from before a flush of its stream";
-}
-
-void Camera::judge(const Frame& frame) {
-  std::lock_guard lock(out_mutex_);
-  int failures = ::testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count();
-  ++frames_out_;
-  EXPECT_FALSE(ended_) << "after the end of the stream";
-  EXPECT_TRUE(frame.uniform) << "pixels of two frames";
-  bool repeated = !frame.refined && frame.rgb_number;
-  std::optional<Sent> depth = depth_.find(frame.depth_number), rgb, shown = rgb_.find(frame.rgb_number);
-  if (frame.refined) {
-    rgb = shown;
-  } else {
-    // Its colour frame left no number. After a seek, several have had its timestamp: which one fits?
-    auto fits = [&](const Sent& sent) {
-      bool timed =
-          depth && !repeated && GST_CLOCK_TIME_IS_VALID(sent.pts) && GST_CLOCK_TIME_IS_VALID(depth->pts);
-      return sent.width == frame.width && sent.height == frame.height &&
-             (!timed || GST_CLOCK_DIFF(sent.running_time, depth->running_time) == frame.skew);
-    };
-    uint64_t before = last_rgb_ ? last_rgb_->serial : static_cast<uint64_t>(-1);
-    rgb = rgb_.find_after(before, frame.pts);
-    auto may_be = [&](const Sent& sent) { return fits(sent) && sent.generation >= rgb_.floor(); };
-    for (auto other = rgb; other; other = rgb_.find_after(other->serial, frame.pts))
-      if (!fits(*rgb) || (!may_be(*rgb) && may_be(*other))) rgb = other;
-  }
-  if (!depth || !rgb || (repeated && !shown)) return fail("a frame that nobody sent", frame);
-  if (repeated) {
-    EXPECT_EQ(frame.depth_number, last_refined_depth_) << "not the last refined frame again";
-    EXPECT_EQ(frame.rgb_number, last_refined_rgb_) << "not the last refined frame again";
-    judge_age(rgb_, *shown, "colour");
-  } else {
-    EXPECT_TRUE(!last_depth_ || depth->serial > last_depth_->serial) << "depth out of order";
-    bool timed = GST_CLOCK_TIME_IS_VALID(rgb->pts) && GST_CLOCK_TIME_IS_VALID(depth->pts);
-    if (timed && !settings_.by_order) {
-      int64_t tolerance = static_cast<int64_t>(settings_.varied_tolerance ? 20 * GST_MSECOND : kGrid / 2);
-      int64_t skew = GST_CLOCK_DIFF(rgb->running_time, depth->running_time);
-      EXPECT_LE(std::abs(skew), tolerance) << "a pair of frames that do not belong together";
-      EXPECT_TRUE(frame.refined || skew == frame.skew);
-    }
-  }
-  EXPECT_TRUE(!last_rgb_ || rgb->serial > last_rgb_->serial) << "colour out of order";
-  EXPECT_EQ(frame.pts, rgb->pts);
-  // At a deadline GstAggregator goes on although the new caps could not be negotiated, and frames of caps
-  // that were refused may be answered by a repeated one.
-  if (!settings_.live && !settings_.errors_allowed) {
-    EXPECT_EQ(frame.width, rgb->width);
-    EXPECT_EQ(frame.height, rgb->height);
-  }
-  judge_age(rgb_, *rgb, "colour");
-  judge_age(depth_, *depth, "depth");
-  if (::testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count() != failures)
-    fail("wrong output", frame);
-  last_rgb_ = rgb;
-  if (!repeated) last_depth_ = depth;
-  if (frame.refined) {
-    last_refined_rgb_ = frame.rgb_number;
-    last_refined_depth_ = frame.depth_number;
-  }
-  bool newest =
-      frame.refined && rgb->generation == rgb_.generation() && depth->generation == depth_.generation();
-  fresh_ = newest ? fresh_ + 1 : 0;
-  came_out_.notify_all();
-}
-
 void Camera::settle() {
   // A flush alone does not always do: the base class may keep an end or an error of before it.
   {
@@ -293,18 +195,14 @@ void Camera::settle() {
     // GstAggregator, and stay there.
     flush_both(false);
   }
-  std::unique_lock lock(out_mutex_);
-  fresh_ = 0;
   {
     Doing doing(watch_, "waiting for frames after the storm");
-    came_out_.wait(lock, [&] { return fresh_ >= 5; });
+    judge_.wait_for_fresh(5);
   }
-  lock.unlock();
   rgb_.end_stream();
   depth_.end_stream();
   Doing doing(watch_, "waiting for the end of the stream");
-  lock.lock();
-  came_out_.wait(lock, [&] { return ended_; });
+  judge_.wait_for_end();
 }
 
 }  // namespace rgbd::testing

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// One pipeline of the stress test: two streams, rgbdrefine and a sink; and the judgement of all that comes
-// out.
+// One pipeline of the stress test: two streams, rgbdrefine and a sink. What comes out goes to a Judge.
 #pragma once
 
 #include <gst/video/video.h>
 
-#include <array>
-#include <atomic>
-#include <condition_variable>
 #include <mutex>
 #include <optional>
 #include <string>
 
+#include "tests/gst/stress_judge.h"
 #include "tests/gst/stress_stream.h"
 #include "tests/gst/stress_watch.h"
 
@@ -50,40 +47,19 @@ class Camera {
 
   /// After the storm: what goes in now must come out, and then end.
   void settle();
-  uint64_t frames_out() const { return frames_out_; }
 
  private:
-  struct Frame {
-    unsigned depth_number, rgb_number;
-    bool uniform;  // but for the two pixels of the colour number
-    bool refined;
-    int64_t skew;
-    GstClockTime pts;
-    int width, height;
-  };
   static GstPadProbeReturn on_output(GstPad* pad, GstPadProbeInfo* info, gpointer camera);
   static GstBusSyncReply on_message(GstBus*, GstMessage* message, gpointer camera);
-  std::optional<Frame> read(GstPad* pad, GstBuffer* buffer);
-  void judge(const Frame& frame);
-  void judge_age(Stream& stream, const Sent& sent, const char* name);
-  void fail(const std::string& what, const Frame& frame);
+  std::optional<OutputFrame> read(GstPad* pad, GstBuffer* buffer);
 
   const CameraSettings settings_;
   Watch& watch_;
   Stream rgb_, depth_;
+  Judge judge_;
   GstElement *pipeline_, *refine_;
   GstPad* src_;
   std::recursive_mutex flush_mutex_;
-
-  std::mutex out_mutex_;
-  std::condition_variable came_out_;
-  // Of what came out last. Reset by nothing: serials only grow.
-  std::optional<Sent> last_rgb_, last_depth_;
-  unsigned last_refined_rgb_ = 0, last_refined_depth_ = 0;
-  std::array<uint64_t, 2> stale_generation_{}, stale_count_{};
-  bool ended_ = false;
-  uint64_t fresh_ = 0;  // refined frames of the newest generations, in a row
-  std::atomic<uint64_t> frames_out_ = 0;
 };
 
 }  // namespace rgbd::testing
