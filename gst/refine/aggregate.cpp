@@ -67,92 +67,19 @@ PairingRule rule_of(GstRgbdRefine* self, const Settings& settings) {
   return rule;
 }
 
-/// Running time on the pipeline's clock; NONE when not playing.
-GstClockTime running_now(GstRgbdRefine* self) {
-  GST_OBJECT_LOCK(self);
-  GstClock* clock = GST_STATE(self) == GST_STATE_PLAYING ? GST_ELEMENT_CLOCK(self) : nullptr;
-  if (clock) gst_object_ref(clock);
-  GstClockTime base_time = GST_ELEMENT_CAST(self)->base_time;
-  GST_OBJECT_UNLOCK(self);
-  if (!clock) return GST_CLOCK_TIME_NONE;
-  GstClockTime now = gst_clock_get_time(clock);
-  gst_object_unref(clock);
-  return now > base_time ? now - base_time : 0;
-}
-
-/// NONE when no source is live.
-GstClockTime upstream_latency(GstRgbdRefine* self) {
-  GstClockTime all = gst_aggregator_get_latency(GST_AGGREGATOR(self)), own = self->state->own_latency;
-  if (!GST_CLOCK_TIME_IS_VALID(all)) return GST_CLOCK_TIME_NONE;
-  return all > own ? all - own : 0;
-}
-
-/// The age at which `leaky` drops: the latency of upstream and max-pairs frames. Where the pipeline's latency
-/// is more than upstream's and ours, a sink keeps each frame until then, and so the next ones wait here,
-/// though none of them is late: as much is allowed as leaves time for the inference, and one frame for the
-/// wait.
-GstClockTime allowed_age(GstRgbdRefine* self, const Settings& settings) {
-  State& state = *self->state;
-  GstClockTime upstream = GST_CLOCK_TIME_IS_VALID(state.upstream_latency) ? state.upstream_latency : 0;
-  GstClockTime frame = frame_duration_of(self), allowed = upstream + settings.max_pairs * frame;
-  GstClockTime pipeline = state.pipeline_latency, inference = state.latency.reported_ns();
-  if (!GST_CLOCK_TIME_IS_VALID(pipeline) || pipeline <= upstream + state.own_latency) return allowed;
-  return MAX(allowed, pipeline - inference + frame);
-}
-
-/// Age on the pipeline's clock beyond what `leaky` allows.
-bool too_old(GstRgbdRefine* self, const Settings& settings, GstClockTime running_time) {
-  if (settings.leaky == Leaky::kNone || !GST_CLOCK_TIME_IS_VALID(running_time)) return false;
-  bool live = GST_CLOCK_TIME_IS_VALID(self->state->upstream_latency);
-  if (settings.leaky == Leaky::kAuto && !live) return false;
-  GstClockTime now = running_now(self);
-  if (!GST_CLOCK_TIME_IS_VALID(now)) return false;
-  return now > running_time + allowed_age(self, settings);
-}
-
-/// Whether the sink has said that it would drop this frame; if so, says so on the bus.
-bool too_late(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, GstClockTime running_time) {
-  State& state = *self->state;
-  if (!settings.qos) return false;
-  Qos::Verdict verdict = state.qos.judge(running_time);
-  if (!verdict.late) return false;
-  state.stats.dropped(Drop::kQos);
-  GST_CAT_LOG_OBJECT(rgbd_refine_live_debug, self,
-                     "dropped rgb %" GST_TIME_FORMAT ": %" G_GINT64_FORMAT " ns late",
-                     GST_TIME_ARGS(running_time), verdict.jitter);
-  GST_OBJECT_LOCK(self->pads[kRgb]);
-  const GstSegment& segment = self->pads[kRgb]->segment;
-  // A flush that began meanwhile has taken the frame's segment away.
-  GstClockTime stream_time = segment.format == GST_FORMAT_TIME
-                                 ? gst_segment_to_stream_time(&segment, GST_FORMAT_TIME, GST_BUFFER_PTS(rgb))
-                                 : GST_CLOCK_TIME_NONE;
-  GST_OBJECT_UNLOCK(self->pads[kRgb]);
-  GstMessage* message = gst_message_new_qos(GST_OBJECT(self), TRUE, running_time, stream_time,
-                                            GST_BUFFER_PTS(rgb), GST_BUFFER_DURATION(rgb));
-  gst_message_set_qos_values(message, verdict.jitter, verdict.proportion, 1000000);
-  uint64_t processed, dropped;
-  state.stats.totals(processed, dropped);
-  gst_message_set_qos_stats(message, GST_FORMAT_BUFFERS, processed, dropped);
-  gst_element_post_message(GST_ELEMENT(self), message);
-  return true;
-}
-
-/// Counts a colour frame that must not be put out any more because of its age.
-bool drop_for_age(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, GstClockTime running_time) {
-  if (too_old(self, settings, running_time)) {
-    self->state->stats.dropped(Drop::kLate);
-    GST_LOG_OBJECT(self, "dropped rgb %" GST_TIME_FORMAT ": too old", GST_TIME_ARGS(running_time));
-    return true;
-  }
-  return too_late(self, settings, rgb, running_time);
-}
-
 void say_no_timestamp(GstRgbdRefine* self, InputIndex without) {
   if (std::exchange(self->state->said.no_timestamp, true)) return;
   GST_ELEMENT_WARNING(self, STREAM, FAILED,
                       ("A frame on the %s pad has no timestamp; such frames are paired by order.",
                        GST_PAD_NAME(self->pads[without])),
                       (nullptr));
+}
+
+/// Whether this depth frame belongs to the colour frame that was dropped for its age before it came.
+bool was_dropped_with(const State& state, const Head& depth, const PairingRule& rule) {
+  if (!GST_CLOCK_TIME_IS_VALID(state.dropped_alone) || depth.running_time == kNoTime) return false;
+  GstClockTime rgb = state.dropped_alone;
+  return MAX(rgb, depth.running_time) - MIN(rgb, depth.running_time) <= rule.tolerance;
 }
 
 GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
@@ -166,6 +93,9 @@ GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
   Head rgb_head = peek(self, kRgb, rgb), depth_head = peek(self, kDepth, depth);
   bool stale_rgb = drop_stale(self, kRgb, rgb), stale_depth = drop_stale(self, kDepth, depth);
   if (stale_rgb || stale_depth) return GST_AGGREGATOR_FLOW_NEED_DATA;
+
+  if (rgb) state.inputs[kRgb].silent_since = GST_CLOCK_TIME_NONE;
+  if (depth) state.inputs[kDepth].silent_since = GST_CLOCK_TIME_NONE;
 
   PairingRule rule = rule_of(self, settings);
   Step step = decide(rgb_head, depth_head, rule, timeout);
@@ -201,8 +131,11 @@ GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
       take(self, kRgb);
       if (step == Step::kRgbNoDepth) take(self, kDepth);
       GST_LOG_OBJECT(self, "rgb %" GST_TIME_FORMAT " without depth", GST_TIME_ARGS(rgb_head.running_time));
-      if (drop_for_age(self, settings, rgb.get(), rgb_head.running_time))
+      if (!depth && !depth_head.eos) note_silence(self, kDepth, rgb_head.running_time);
+      if (drop_for_age(self, settings, rgb.get(), rgb_head.running_time)) {
+        if (!depth) state.dropped_alone = rgb_head.running_time;
         return push_nothing(self, rgb.get());
+      }
       return push_skipped(self, settings, rgb.get(), nullptr, 0, Drop::kUnpairedRgb);
     case Step::kRgbGap:
     case Step::kRgbGapPair:
@@ -217,25 +150,13 @@ GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
       take(self, kDepth);
       GST_LOG_OBJECT(self, "dropped depth %" GST_TIME_FORMAT ": without rgb",
                      GST_TIME_ARGS(depth_head.running_time));
-      if (!depth_head.gap) state.stats.dropped(Drop::kUnpairedDepth);
+      if (!rgb) note_silence(self, kRgb, depth_head.running_time);
+      if (!depth_head.gap && !was_dropped_with(state, depth_head, rule)) {
+        state.stats.dropped(Drop::kUnpairedDepth);
+      }
       return GST_AGGREGATOR_FLOW_NEED_DATA;
   }
   return GST_AGGREGATOR_FLOW_NEED_DATA;
-}
-
-/// After every turn: also, and above all, when nothing comes out.
-void post_stats(GstRgbdRefine* self) {
-  State& state = *self->state;
-  GstClockTime interval = settings_of(self).stats_interval;
-  if (interval == 0) return;
-  GstClockTime now = gst_util_get_timestamp();
-  if (!GST_CLOCK_TIME_IS_VALID(state.next_stats)) state.next_stats = now + interval;
-  if (now < state.next_stats) return;
-  state.next_stats = now + interval;
-  std::shared_ptr<Refiner> refiner = state.model.current();
-  gst_element_post_message(
-      GST_ELEMENT(self),
-      gst_message_new_element(GST_OBJECT(self), state.stats.structure(refiner ? &refiner->info() : nullptr)));
 }
 
 }  // namespace
@@ -276,45 +197,10 @@ GstBuffer* clip(GstAggregator* aggregator, GstAggregatorPad* pad, GstBuffer* buf
   return buffer;
 }
 
-/// Until when a frame that waits alone waits for its partner; the base class adds all the latency we report.
-/// A frame's time after its timestamp, but also a frame's time after its arrival: many a camera is slower
-/// than it says, and its frames would be past their time before their partners can come. That grace ends
-/// where `leaky` would drop the pair.
-GstClockTime get_next_time(GstAggregator* aggregator) {
-  auto* self = GST_RGBD_REFINE(aggregator);
-  State& state = *self->state;
-  const Settings settings = settings_of(self);
-  if (settings.sync_mode == SyncMode::kOrder) return GST_CLOCK_TIME_NONE;
-  GstClockTime now = running_now(self), frame = frame_duration_of(self), next = GST_CLOCK_TIME_NONE;
-  for (InputIndex index : {kRgb, kDepth}) {
-    BufferPtr buffer;
-    Head head = peek(self, index, buffer);
-    if (head.running_time == kNoTime) continue;
-    // The part of the latency that is for inference is not for waiting.
-    GstClockTime inference = state.latency.reported_ns();
-    GstClockTime until = head.running_time > inference ? head.running_time - inference : 0;
-    if (GST_CLOCK_TIME_IS_VALID(now)) {
-      Input& input = state.inputs[index];
-      if (!GST_CLOCK_TIME_IS_VALID(input.seen)) input.seen = now;
-      GstClockTime grace = input.seen + frame;
-      GstClockTime upstream = GST_CLOCK_TIME_IS_VALID(state.upstream_latency) ? state.upstream_latency : 0;
-      GstClockTime latency = upstream + state.own_latency;
-      grace = grace > latency ? grace - latency : 0;
-      if (settings.leaky != Leaky::kNone) grace = MIN(grace, until + allowed_age(self, settings) - upstream);
-      until = MAX(until, grace);
-    }
-    next = MIN(next, until);
-  }
-  return next;
-}
-
 GstFlowReturn aggregate(GstAggregator* aggregator, gboolean timeout) {
   auto* self = GST_RGBD_REFINE(aggregator);
-  return guarded<GstFlowReturn>(GST_ELEMENT(self), "refining a pair", GST_FLOW_ERROR, [&] {
-    GstFlowReturn flow = take_turn(self, timeout);
-    post_stats(self);
-    return flow;
-  });
+  return guarded<GstFlowReturn>(GST_ELEMENT(self), "refining a pair", GST_FLOW_ERROR,
+                                [&] { return take_turn(self, timeout); });
 }
 
 }  // namespace rgbd::refine

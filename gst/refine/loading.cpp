@@ -143,18 +143,19 @@ gboolean start(GstAggregator* aggregator) {
   });
   // The base class does not call stop() then.
   if (!started) state.model.close();
+  run_stats_messages(self, started);
   return started;
 }
 
 gboolean stop(GstAggregator* aggregator) {
   auto* self = GST_RGBD_REFINE(aggregator);
   State& state = *self->state;
+  run_stats_messages(self, false);
   state.model.close();
   state.inputs = {};
-  state.upstream_latency = state.pipeline_latency = GST_CLOCK_TIME_NONE;
+  state.upstream_latency = state.pipeline_latency = state.dropped_alone = GST_CLOCK_TIME_NONE;
   state.has_output = false;
   state.segment_sent = state.discontinuous = false;
-  state.next_stats = GST_CLOCK_TIME_NONE;
   gst_clear_buffer(&state.last_refined);
   GST_OBJECT_LOCK(self);
   state.frame_duration = state.shorter_frame = kFrameWithoutRate;

@@ -283,14 +283,15 @@ void set_property(GObject* object, guint id, const GValue* value, GParamSpec* sp
     swap_model(self);
   } else if (id == kPropDepthUnit) {
     gst_pad_mark_reconfigure(GST_AGGREGATOR_SRC_PAD(self));
+  } else if (id == kPropStatsInterval) {
+    restart_stats_messages(self);
   }
 }
 
 void get_property(GObject* object, guint id, GValue* value, GParamSpec* spec) {
   auto* self = GST_RGBD_REFINE(object);
   if (id == kPropStats) {
-    std::shared_ptr<Refiner> refiner = self->state->model.current();
-    g_value_take_boxed(value, self->state->stats.structure(refiner ? &refiner->info() : nullptr));
+    g_value_take_boxed(value, stats_structure(self));
   } else if (!load(settings_of(self), id, value)) {
     G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
   }

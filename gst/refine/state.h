@@ -37,6 +37,9 @@ struct Input {
   Head head;                                // of the frame at the pad's head, set by clip()
   uint64_t flushes = 0;                     // Interrupt::flushes() when it came
   GstClockTime seen = GST_CLOCK_TIME_NONE;  // running time on the clock when it first waited alone
+  /// Running time of the other pad's first frame that waited for one of this pad in vain, since this pad's
+  /// last one. NONE: not silent.
+  GstClockTime silent_since = GST_CLOCK_TIME_NONE;
 };
 
 /// Name of the custom meta on frames that were not refined: {refined: boolean, skew: int64 ns}.
@@ -44,12 +47,14 @@ inline constexpr const char* kSkipMeta = "rgbd-refine";
 
 /// Each of these is said once per start.
 struct Said {
-  bool no_timestamp = false, bad_frame = false, no_depth = false;
+  bool no_timestamp = false, bad_frame = false, no_depth = false, silent = false;
 };
 
 struct State {
   Settings settings;                       // OBJECT_LOCK
   guint32 last_seek = GST_SEQNUM_INVALID;  // OBJECT_LOCK
+  bool started = false;                    // OBJECT_LOCK
+  GstClockID stats_messages = nullptr;     // OBJECT_LOCK; null: none are posted
   Runtime* runtime = nullptr;              // set at NULL->READY, never changed after
   Interrupt interrupt;
   std::atomic<bool> active = false;  // the src pad
@@ -79,7 +84,8 @@ struct State {
   LatencyEstimate latency;
   GstClockTime own_latency = 0;                         // what the LATENCY query adds to upstream's
   GstClockTime upstream_latency = GST_CLOCK_TIME_NONE;  // as of the last turn; NONE: not live
-  GstClockTime next_stats = GST_CLOCK_TIME_NONE;        // monotonic ns
+  /// Running time of the last colour frame dropped for its age while its depth had yet to come.
+  GstClockTime dropped_alone = GST_CLOCK_TIME_NONE;
   Said said;
 
   ~State() { gst_clear_buffer(&last_refined); }
@@ -147,8 +153,34 @@ GstFlowReturn flush(GstAggregator* aggregator);
 
 // aggregate.cpp
 GstBuffer* clip(GstAggregator* aggregator, GstAggregatorPad* pad, GstBuffer* buffer);
-GstClockTime get_next_time(GstAggregator* aggregator);
 GstFlowReturn aggregate(GstAggregator* aggregator, gboolean timeout);
+
+// age.cpp
+/// Running time on the pipeline's clock; NONE when not playing.
+GstClockTime running_now(GstRgbdRefine* self);
+/// NONE when no source is live.
+GstClockTime upstream_latency(GstRgbdRefine* self);
+/// The age at which `leaky` drops: the latency of upstream and max-pairs frames. Where the pipeline's latency
+/// is more than upstream's and ours, a sink keeps each frame until then, and so the next ones wait here,
+/// though none of them is late: as much is allowed as leaves time for the inference, and one frame for the
+/// wait.
+GstClockTime allowed_age(GstRgbdRefine* self, const Settings& settings);
+/// Counts a colour frame that must not be put out any more because of its age.
+bool drop_for_age(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, GstClockTime running_time);
+
+// waiting.cpp
+/// Until when the base class is to wait for the partner of a frame that waits alone.
+GstClockTime get_next_time(GstAggregator* aggregator);
+/// A frame of `running_time` got no partner from this pad in time. Says so once, when that goes on.
+void note_silence(GstRgbdRefine* self, InputIndex index, GstClockTime running_time);
+
+// stats_messages.cpp
+/// Transfer full.
+GstStructure* stats_structure(GstRgbdRefine* self);
+/// From start to stop. Any thread.
+void run_stats_messages(GstRgbdRefine* self, bool started);
+/// The property changed. Any thread.
+void restart_stats_messages(GstRgbdRefine* self);
 
 // run.cpp
 /// Waits for the pair, which came when the inputs had been flushed so often. Nothing: a flush, a seek or a
