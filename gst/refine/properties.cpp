@@ -83,7 +83,8 @@ GType skip_policy_type() {
 GType sync_mode_type() {
   static const GEnumValue values[] = {
       {value_of(SyncMode::kRunningTime), "by running time, within pts-tolerance", "running-time"},
-      {value_of(SyncMode::kOrder), "by arrival, for sources with unrelated clocks", "order"},
+      {value_of(SyncMode::kOrder),
+       "the nth with the nth, for unrelated clocks; a lost frame shifts all later pairs", "order"},
       {0, nullptr, nullptr}};
   static const GType type = register_enum("GstRgbdRefineSyncMode", values);
   return type;
@@ -390,11 +391,12 @@ void install_properties(GObjectClass* object_class) {
               "leaky", "Leaky",
               "Before inference, drop pairs that on the pipeline's clock are older than the "
               "latency of upstream and max-pairs frames, or than the pipeline's latency where that is "
-              "larger",
+              "larger. No pair is lost with none and qos=false",
               leaky_type(), value_of(defaults.leaky), kAnyTime));
-  install(kPropMaxPairs, g_param_spec_uint("max-pairs", "Maximum pairs",
-                                           "How many frames old a pair may be before leaky drops it", 1, 1000,
-                                           defaults.max_pairs, kAnyTime));
+  install(kPropMaxPairs,
+          g_param_spec_uint("max-pairs", "Maximum pairs",
+                            "Age, in frames, beyond which leaky drops a pair; not the length of a queue", 1,
+                            1000, defaults.max_pairs, kAnyTime));
   install(kPropQos,
           g_param_spec_boolean("qos", "QoS",
                                "Skip pairs before inference that the sink says it would drop, and post QOS "
@@ -410,8 +412,8 @@ void install_properties(GObjectClass* object_class) {
                              static_cast<GParamFlags>(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
   install(kPropStatsInterval,
           g_param_spec_uint64("stats-interval", "Statistics interval",
-                              "Post the statistics as an element message every so many ns; 0 = "
-                              "never",
+                              "Post the statistics as an element message every so many ns of the system "
+                              "clock, also while nothing flows; 0 = never, less than 1 ms counts as 1 ms",
                               0, G_MAXUINT64, defaults.stats_interval, kAnyTime));
 }
 

@@ -7,6 +7,7 @@
  * Takes the colour stream of an RGB-D camera on the pad `rgb` and its 16-bit depth, aligned with the colour,
  * on `depth`, and puts out refined depth of the colour frames' size, rate and timestamps on `src`. Pairs are
  * found by running time; 0 is no depth; the caps field `depth-unit` says how many metres a step is.
+ * A colour frame needs at least 14 pixels a side, although the caps of `rgb` begin at 1.
  *
  * Sources that push both streams from one thread in strict turn need no queues; all others need one per pad.
  *
