@@ -3,9 +3,7 @@
 
 #include <ATen/ops/aminmax.h>
 #include <ATen/ops/empty_strided.h>
-#include <ATen/ops/from_blob.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,7 +58,7 @@ std::string quote(std::string_view text) {
   return out + (text.size() > kMost ? "…'" : "'");
 }
 
-std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
+std::shared_ptr<const CheckpointFile> CheckpointFile::open(const std::string& path) {
   const auto no_file = [&](const std::string& reason) -> Error {
     return {ErrorCode::kNotFound, path + ": " + reason};
   };
@@ -70,23 +68,48 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
     if (errno == ENOENT || errno == ENOTDIR) throw no_file("no such file; give the path of a checkpoint");
     throw no_file(std::string("cannot be opened: ") + std::strerror(errno));
   }
-  struct Closer {
-    int descriptor;
-    ~Closer() { ::close(descriptor); }
-  } closer{descriptor};
+  const std::shared_ptr<CheckpointFile> file(new CheckpointFile(path, descriptor));
   struct stat facts {};
   if (::fstat(descriptor, &facts) != 0) throw no_file(std::string("cannot be read: ") + std::strerror(errno));
   if (S_ISDIR(facts.st_mode)) throw_bad(path, "a folder; give the path of the checkpoint file in it");
   if (!S_ISREG(facts.st_mode)) throw_bad(path, "not a regular file; give the path of a checkpoint");
   if (facts.st_size == 0) throw_bad(path, "an empty file; fetch the checkpoint again");
-  const auto size = static_cast<size_t>(facts.st_size);
-  void* start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-  if (start == MAP_FAILED) throw no_file(std::string("cannot be mapped: ") + std::strerror(errno));
-  return std::shared_ptr<const MappedFile>(new MappedFile(path, {static_cast<const char*>(start), size}));
+  file->size_ = static_cast<uint64_t>(facts.st_size);
+  file->written_ = facts.st_mtim;
+  return file;
 }
 
-MappedFile::~MappedFile() {
-  ::munmap(const_cast<char*>(bytes_.data()), bytes_.size());
+CheckpointFile::~CheckpointFile() {
+  ::close(descriptor_);
+}
+
+void CheckpointFile::read(uint64_t offset, void* to, uint64_t size) const {
+  const auto changed = [&] {
+    throw_bad(
+        path_,
+        "was written to while it was read; write a new model to another file and rename it to this one");
+  };
+  auto* at = static_cast<char*>(to);
+  while (size > 0) {
+    const ssize_t count = ::pread(descriptor_, at, size, static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_bad(path_, std::string("cannot be read: ") + std::strerror(errno));
+    if (count == 0) changed();
+    at += count;
+    offset += static_cast<uint64_t>(count);
+    size -= static_cast<uint64_t>(count);
+  }
+  struct stat now {};
+  if (::fstat(descriptor_, &now) != 0 || static_cast<uint64_t>(now.st_size) != size_ ||
+      now.st_mtim.tv_sec != written_.tv_sec || now.st_mtim.tv_nsec != written_.tv_nsec) {
+    changed();
+  }
+}
+
+std::string CheckpointFile::read(uint64_t offset, uint64_t size) const {
+  std::string bytes(size, '\0');
+  read(offset, bytes.data(), size);
+  return bytes;
 }
 
 std::vector<int64_t> row_major(const std::vector<int64_t>& shape) {
@@ -128,25 +151,15 @@ std::optional<uint64_t> span_bytes(const TensorLayout& layout) {
   return empty ? 0 : static_cast<uint64_t>(bytes);
 }
 
-at::Tensor map_tensor(const std::shared_ptr<const MappedFile>& file, uint64_t begin,
-                      const TensorLayout& layout) {
+at::Tensor read_tensor(const CheckpointFile& file, uint64_t begin, const TensorLayout& layout) {
   const auto options = at::TensorOptions().dtype(layout.dtype).device(at::kCPU);
-  if (std::find(layout.shape.begin(), layout.shape.end(), 0) != layout.shape.end()) {
-    return at::empty_strided(layout.shape, layout.strides, options);
-  }
-  const size_t item = c10::elementSize(layout.dtype);
-  const char* data = file->bytes().data() + begin + static_cast<uint64_t>(layout.offset) * item;
-  if (reinterpret_cast<uintptr_t>(data) % item != 0) {
-    at::Tensor copy = at::empty_strided(layout.shape, layout.strides, options);
-    std::memcpy(copy.mutable_data_ptr(), data, copy.storage().nbytes());
-    return copy;
-  }
-  return at::for_blob(const_cast<char*>(data), layout.shape)
-      .strides(layout.strides)
-      .deleter([file](void*) {})
-      .options(options)
-      .target_device(at::kCPU)
-      .make_tensor();
+  at::Tensor tensor = at::empty_strided(layout.shape, layout.strides, options);
+  if (tensor.numel() == 0) return tensor;
+  const uint64_t item = c10::elementSize(layout.dtype);
+  // As far as the strides reach, whatever the order in there.
+  file.read(begin + static_cast<uint64_t>(layout.offset) * item, tensor.mutable_data_ptr(),
+            tensor.storage().nbytes());
+  return tensor;
 }
 
 void CheckpointBuilder::insert(const std::string& key, Checkpoint::Entry entry) {
@@ -156,8 +169,8 @@ void CheckpointBuilder::insert(const std::string& key, Checkpoint::Entry entry) 
 }
 
 void CheckpointBuilder::add(const std::string& key, std::vector<int64_t> shape,
-                            std::function<at::Tensor()> map) {
-  insert(key, {std::move(shape), std::move(map), {}});
+                            std::function<at::Tensor()> read) {
+  insert(key, {std::move(shape), std::move(read), {}});
 }
 
 void CheckpointBuilder::add_problem(const std::string& key, const std::string& problem) {
@@ -194,8 +207,8 @@ Checkpoint CheckpointBuilder::finish(const std::string& layout) {
 }
 
 Checkpoint Checkpoint::open(const std::string& path) {
-  const auto file = MappedFile::open(path);
-  const std::string_view bytes = file->bytes();
+  const auto file = CheckpointFile::open(path);
+  const std::string bytes = file->read(0, std::min<uint64_t>(file->size(), 64));
   if (bytes.starts_with("PK\x03\x04")) return open_torch_zip(file);
   if (is_safetensors(bytes)) return open_safetensors(file);
   throw_unknown(path, bytes);
@@ -217,22 +230,22 @@ std::vector<int64_t> Checkpoint::shape(const std::string& key) const {
 }
 
 at::Tensor Checkpoint::tensor(const std::string& key) const {
-  return entry(key).map();
+  return entry(key).read();
 }
 
 at::Tensor Checkpoint::weight(const std::string& key) const {
-  const auto view = tensor(key);
-  if (!view.is_floating_point()) {
-    throw_bad(path_, quote(key) + " holds whole numbers (" + c10::toString(view.scalar_type()) +
+  auto values = tensor(key);
+  if (!values.is_floating_point()) {
+    throw_bad(path_, quote(key) + " holds whole numbers (" + c10::toString(values.scalar_type()) +
                          "), not weights; save it as float32, float16 or bfloat16");
   }
-  auto copy = view.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true).contiguous();
-  if (copy.numel() == 0) return copy;
-  const auto [least, most] = at::aminmax(copy);
+  values = values.to(at::kFloat).contiguous();  // float32 stays where it was read to
+  if (values.numel() == 0) return values;
+  const auto [least, most] = at::aminmax(values);
   if (!std::isfinite(least.item<float>()) || !std::isfinite(most.item<float>()))
     throw_bad(path_,
               quote(key) + " holds values that are not finite; its training failed, or the file is damaged");
-  return copy;
+  return values;
 }
 
 std::vector<std::string> Checkpoint::keys() const {

@@ -12,8 +12,8 @@
 namespace rgbd {
 
 /// The tensors of one file, prefixes removed ("module." and the like, recognised by a sentinel key).
-/// Tensors are read-only views of the mapped file (CPU, in the file's dtype) and keep the mapping alive:
-/// opening reads names only, writing to a view faults. Const methods may be called from several threads.
+/// Opening reads names only; a tensor is read when it is asked for. The file stays open, and must not be
+/// written to meanwhile. Const methods may be called from several threads.
 class Checkpoint {
  public:
   /// Sniffs the format. Throws Error: kNotFound, kBadCheckpoint (with path and reason). Executes nothing.
@@ -28,11 +28,12 @@ class Checkpoint {
   bool contains(const std::string& key) const;
   /// Shape as in the file, without touching the data. Throws as tensor() does.
   std::vector<int64_t> shape(const std::string& key) const;
-  /// The mapped view. Throws Error{kBadCheckpoint} if absent, or if it depends on an object that would
-  /// have to be executed.
+  /// Read into memory of its own (CPU, in the file's dtype). Throws Error{kBadCheckpoint} if absent, if it
+  /// depends on an object that would have to be executed, or if the file was written to since it was opened.
   at::Tensor tensor(const std::string& key) const;
-  /// A contiguous float32 copy, to compute with. Throws as tensor() does, and kBadCheckpoint where the file has whole
-  /// numbers (a quantised model without its scales) or values that are not finite: both would give plausible depth.
+  /// The same as contiguous float32, to compute with. Throws as tensor() does, and kBadCheckpoint where the
+  /// file has whole numbers (a quantised model without its scales) or values that are not finite: both would
+  /// give plausible depth.
   at::Tensor weight(const std::string& key) const;
   std::vector<std::string> keys() const;
 
@@ -42,8 +43,8 @@ class Checkpoint {
   std::map<std::string, std::string> metadata_;
   struct Entry {
     std::vector<int64_t> shape;
-    std::function<at::Tensor()> map;  // empty when `problem` is set
-    std::string problem;              // why it cannot be had
+    std::function<at::Tensor()> read;  // empty when `problem` is set
+    std::string problem;               // why it cannot be had
   };
   const Entry& entry(const std::string& key) const;
   std::map<std::string, Entry> entries_;

@@ -133,25 +133,25 @@ uint64_t header_length(std::string_view bytes) {
 
 }  // namespace
 
-Checkpoint open_safetensors(const std::shared_ptr<const MappedFile>& file) {
+Checkpoint open_safetensors(const std::shared_ptr<const CheckpointFile>& file) {
   const std::string& path = file->path();
-  const std::string_view bytes = file->bytes();
-  const uint64_t length = header_length(bytes);
+  if (file->size() < 8) throw_bad(path, "a truncated safetensors file; fetch it again");
+  const uint64_t length = header_length(file->read(0, 8));
   if (length > kMostHeaderBytes) {
     throw_bad(path, "a safetensors header of " + std::to_string(length) +
                         " bytes (100 MB is the limit); the file is damaged");
   }
-  if (length > bytes.size() - 8)
+  if (length > file->size() - 8)
     throw_bad(path, "a truncated safetensors file: its header is cut off; fetch it again");
 
   Header header;
-  const std::string_view json = bytes.substr(8, length);
+  const std::string json = file->read(8, length);
   if (!nlohmann::json::sax_parse(json.begin(), json.end(), &header)) {
     throw_bad(path, "a damaged safetensors file: its header " + header.problem);
   }
 
   const uint64_t data_begin = 8 + length;
-  const uint64_t data_size = bytes.size() - data_begin;
+  const uint64_t data_size = file->size() - data_begin;
   std::map<uint64_t, uint64_t> taken;  // begin to end of what tensors occupy
   CheckpointBuilder builder(path);
   for (auto& [key, tensor] : header.tensors) {
@@ -162,7 +162,7 @@ Checkpoint open_safetensors(const std::shared_ptr<const MappedFile>& file) {
     const auto end = static_cast<uint64_t>(tensor.offsets[1]);
     if (end > data_size) {
       throw_bad(path, "a truncated safetensors file: " + quote(key) + " ends at byte " +
-                          std::to_string(data_begin + end) + " of " + std::to_string(bytes.size()) +
+                          std::to_string(data_begin + end) + " of " + std::to_string(file->size()) +
                           "; fetch it again");
     }
     if (begin != end) {
@@ -185,7 +185,7 @@ Checkpoint open_safetensors(const std::shared_ptr<const MappedFile>& file) {
                 "a damaged safetensors file: the shape of " + quote(key) + " does not fit its data_offsets");
     }
     builder.add(key, tensor.shape,
-                [file, at = data_begin + begin, layout] { return map_tensor(file, at, layout); });
+                [file, at = data_begin + begin, layout] { return read_tensor(*file, at, layout); });
   }
   for (const auto& [key, value] : header.metadata) builder.add_metadata(key, value);
   return builder.finish("safetensors");

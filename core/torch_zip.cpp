@@ -232,11 +232,19 @@ std::string archive_folder(const Interpreter::Directory& directory, const std::s
   return folder;
 }
 
-std::string_view record(std::string_view archive, const Interpreter::Directory& directory,
-                        const std::string& name, const std::string& path) {
+std::string record(const zip::Archive& archive, const Interpreter::Directory& directory,
+                   const std::string& name, const std::string& path) {
   const zip::Entry& entry = directory.at(name);
   if (!entry.stored) throw_bad(path, "a compressed zip file; save it again with torch.save");
-  return archive.substr(zip::data_offset(archive, name, entry), entry.size);
+  if (entry.size > kMostDescription) {
+    throw_bad(path, "its record " + quote(name) + " has " + std::to_string(entry.size) +
+                        " bytes, which no checkpoint's has" + kFetchAgain);
+  }
+  return archive.read(zip::data_offset(archive, name, entry), entry.size);
+}
+
+zip::Archive archive_in(const CheckpointFile& file) {
+  return {file.size(), [&file](uint64_t offset, uint64_t size) { return file.read(offset, size); }};
 }
 
 struct State {
@@ -264,7 +272,7 @@ State find_state(const Interpreter& interpreter, const Value& root, const std::s
 }
 
 void add_tensors(CheckpointBuilder& builder, const Interpreter& interpreter, const pickle::Document& values,
-                 std::span<const Id> pairs, const std::shared_ptr<const MappedFile>& file) {
+                 std::span<const Id> pairs, const std::shared_ptr<const CheckpointFile>& file) {
   for (size_t i = 0; i + 1 < pairs.size(); i += 2) {
     const Value& key = values[pairs[i]];
     const Value& value = values[pairs[i + 1]];
@@ -275,8 +283,8 @@ void add_tensors(CheckpointBuilder& builder, const Interpreter& interpreter, con
       builder.add(name, located.layout.shape, [file, located, name] {
         try {
           const uint64_t begin =
-              zip::data_offset(file->bytes(), located.storage.record, located.storage.entry);
-          return map_tensor(file, begin, located.layout);
+              zip::data_offset(archive_in(*file), located.storage.record, located.storage.entry);
+          return read_tensor(*file, begin, located.layout);
         } catch (const zip::Malformed& error) {
           throw_bad(file->path(), "the zip archive " + std::string(error.what()) + " (data of " +
                                       quote(name) + ")" + kFetchAgain);
@@ -290,18 +298,19 @@ void add_tensors(CheckpointBuilder& builder, const Interpreter& interpreter, con
 
 }  // namespace
 
-Checkpoint open_torch_zip(const std::shared_ptr<const MappedFile>& file) {
+Checkpoint open_torch_zip(const std::shared_ptr<const CheckpointFile>& file) {
   const std::string& path = file->path();
-  const std::string_view bytes = file->bytes();
+  const zip::Archive archive = archive_in(*file);
   try {
-    const auto directory = zip::read_directory(bytes);
-    const std::string archive = archive_folder(directory, path);
-    const std::string byte_order = archive + "byteorder";
-    if (directory.count(byte_order) != 0 && record(bytes, directory, byte_order, path) != "little") {
+    const auto directory = zip::read_directory(archive);
+    const std::string folder = archive_folder(directory, path);
+    const std::string byte_order = folder + "byteorder";
+    if (directory.count(byte_order) != 0 && record(archive, directory, byte_order, path) != "little") {
       throw_bad(path, "its numbers are big-endian; save it again on a little-endian machine");
     }
-    const pickle::Document values = pickle::parse(record(bytes, directory, archive + "data.pkl", path));
-    const Interpreter interpreter(values, directory, archive);
+    const std::string pickled = record(archive, directory, folder + "data.pkl", path);
+    const pickle::Document values = pickle::parse(pickled);  // views of it
+    const Interpreter interpreter(values, directory, folder);
     const State state = find_state(interpreter, values.root(), path);
     CheckpointBuilder builder(path);
     add_tensors(builder, interpreter, values, state.pairs, file);

@@ -18,11 +18,17 @@ constexpr size_t kDirectoryEnd64Size = 56;
 constexpr size_t kLocator64Size = 20;
 constexpr uint32_t kSeeZip64 = 0xffffffff;
 constexpr uint64_t kMostEntries = 1'000'000;
+constexpr uint64_t kMostDirectory = 256 << 20;  // bytes: a damaged archive may ask for any size
 
 /// `size` bytes at `offset`, which come from the file itself.
 std::string_view part(std::string_view bytes, uint64_t offset, uint64_t size) {
   if (offset > bytes.size() || size > bytes.size() - offset) throw Malformed("points outside itself");
   return bytes.substr(offset, size);
+}
+
+std::string part(const Archive& archive, uint64_t offset, uint64_t size) {
+  if (offset > archive.size || size > archive.size - offset) throw Malformed("points outside itself");
+  return archive.read(offset, size);
 }
 
 uint64_t number(std::string_view record, size_t offset, int size) {
@@ -38,27 +44,28 @@ struct Directory {
   uint64_t offset = 0;
 };
 
-Directory find_directory(std::string_view archive) {
+Directory find_directory(const Archive& archive) {
   // The last record, before a comment of at most 65535 bytes.
   constexpr size_t kMostComment = 0xffff;
-  const size_t tail = std::min(archive.size(), kDirectoryEndSize + kMostComment);
-  const std::string_view end_part = archive.substr(archive.size() - tail);
+  const uint64_t tail = std::min<uint64_t>(archive.size, kDirectoryEndSize + kMostComment);
+  const std::string end_part = archive.read(archive.size - tail, tail);
   const size_t at = end_part.rfind(kDirectoryEnd);
   if (at == end_part.npos || end_part.size() - at < kDirectoryEndSize)
     throw Malformed("has no directory at its end");
-  const uint64_t end_offset = archive.size() - tail + at;
-  const std::string_view end = part(archive, end_offset, kDirectoryEndSize);
+  const uint64_t end_offset = archive.size - tail + at;
+  const std::string_view end = std::string_view(end_part).substr(at, kDirectoryEndSize);
   Directory directory{number(end, 10, 2), number(end, 12, 4), number(end, 16, 4)};
 
   if (end_offset >= kLocator64Size) {
-    const std::string_view locator = part(archive, end_offset - kLocator64Size, kLocator64Size);
+    const std::string locator = part(archive, end_offset - kLocator64Size, kLocator64Size);
     if (locator.starts_with(kLocator64)) {
-      const std::string_view end64 = part(archive, number(locator, 8, 8), kDirectoryEnd64Size);
+      const std::string end64 = part(archive, number(locator, 8, 8), kDirectoryEnd64Size);
       if (!end64.starts_with(kDirectoryEnd64)) throw Malformed("has a damaged zip64 record");
       directory = {number(end64, 32, 8), number(end64, 40, 8), number(end64, 48, 8)};
     }
   }
   if (directory.entries > kMostEntries) throw Malformed("lists more than a million entries");
+  if (directory.size > kMostDirectory) throw Malformed("has a directory of more than 256 MiB");
   return directory;
 }
 
@@ -81,9 +88,10 @@ void apply_zip64(std::string_view extra, uint64_t& size, uint64_t& packed_size, 
 
 }  // namespace
 
-std::map<std::string, Entry, std::less<>> read_directory(std::string_view archive) {
+std::map<std::string, Entry, std::less<>> read_directory(const Archive& archive) {
   const Directory directory = find_directory(archive);
-  std::string_view records = part(archive, directory.offset, directory.size);
+  const std::string all_records = part(archive, directory.offset, directory.size);
+  std::string_view records = all_records;
   std::map<std::string, Entry, std::less<>> entries;
   for (uint64_t i = 0; i < directory.entries; ++i) {
     const std::string_view record = part(records, 0, kDirectoryHeaderSize);
@@ -112,15 +120,15 @@ std::map<std::string, Entry, std::less<>> read_directory(std::string_view archiv
   return entries;
 }
 
-uint64_t data_offset(std::string_view archive, std::string_view name, const Entry& entry) {
-  const std::string_view header = part(archive, entry.header, kLocalHeaderSize);
+uint64_t data_offset(const Archive& archive, std::string_view name, const Entry& entry) {
+  const std::string header = part(archive, entry.header, kLocalHeaderSize);
   const uint64_t name_size = number(header, 26, 2);
   const uint64_t offset = entry.header + kLocalHeaderSize + name_size + number(header, 28, 2);
   if (!header.starts_with(kLocalHeader) ||
       part(archive, entry.header + kLocalHeaderSize, name_size) != name) {
     throw Malformed("has an entry that contradicts its directory");
   }
-  part(archive, offset, entry.size);
+  if (offset > archive.size || entry.size > archive.size - offset) throw Malformed("points outside itself");
   return offset;
 }
 

@@ -63,7 +63,9 @@ def main():
     average = {k: v.detach().clone() for k, v in network.state_dict().items()}
     optimiser = torch.optim.AdamW(network.parameters(), lr=a.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=cuda)
     # float16, not bfloat16: noise of 0.3 % is below the latter's resolution of log depth.
-    scaler = torch.amp.GradScaler(a.device, enabled=cuda)
+    # Now and then a batch has no finite gradient at any scale. It must not take the scale down for 2000 steps (the
+    # default): a few dozen such batches would end in a scale of 0, gradients of 0 and weights that are no numbers.
+    scaler = torch.amp.GradScaler(a.device, growth_interval=100, enabled=cuda)
     step, samples, parts = 0, 0, 0
     if a.resume:
         progress = state.load(a.resume, network, average, optimiser, a.device)
@@ -90,6 +92,8 @@ def main():
     first, fit_from, started = step, None, time.time()
 
     def finish():
+        if not all(v.isfinite().all() for v in average.values()):
+            raise SystemExit(f"step {step}: weights are not finite; what was saved before stays")
         per_minute = (step - first) * 60 / (time.time() - started)
         state.save(out, network, average, optimiser, dict(step=step, samples=samples, parts=parts + 1, per_minute=per_minute, settings=vars(a)))
         final = LightNetwork(network.settings)
@@ -118,6 +122,8 @@ def main():
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         scaler.step(optimiser)
         scaler.update()
+        if cuda and step % 20 == 0 and scaler.get_scale() < 256:
+            scaler.update(256.0)
         decay = min(0.999, (1 + step) / (10 + step))
         current = network.state_dict()
         torch._foreach_lerp_(tensors, [current[k].detach() for k in names], 1 - decay)
@@ -133,7 +139,7 @@ def main():
                 raise SystemExit(f"step {step}: {counted - used} of {counted} losses were not finite")
             row = {k: round(float(v) / max(used, 1), 5) for k, v in sums.items()}
             now = time.time()
-            row = dict(step=step, lr=round(rate_at(step, a), 6), s=round(now - begin), per_s=round(counted * a.batch / (now - since), 1),
+            row = dict(step=step, lr=round(rate_at(step, a), 6), skipped=counted - used, scale=scaler.get_scale(), s=round(now - begin), per_s=round(counted * a.batch / (now - since), 1),
                        data_ms=round(1000 * data_time / 10, 1), **row)
             print(" ".join(f"{k} {v}" for k, v in row.items()), flush=True)
             log.write(json.dumps(row) + "\n")

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/cdm/weights.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cmath>
 #include <set>
 #include <sstream>
@@ -187,16 +184,7 @@ Weights::Weights(const Checkpoint& checkpoint) : checkpoint_(checkpoint), varian
 }
 
 at::Tensor Weights::get(const std::string& key) const {
-  auto copy = checkpoint_.weight(key);
-  const auto view = checkpoint_.tensor(key);
-  // Whole pages inside the view go back to the system. The view is this function's own and ends here.
-  if (view.is_contiguous()) {
-    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-    const auto begin = reinterpret_cast<uintptr_t>(view.const_data_ptr()), end = begin + view.nbytes();
-    const auto first = (begin + page - 1) / page * page, last = end / page * page;
-    if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
-  }
-  return copy;
+  return checkpoint_.weight(key);
 }
 
 }  // namespace rgbd::cdm

@@ -43,8 +43,7 @@ class Weights {
   const Variant& variant() const { return variant_; }
   /// Numbers in the weights this network uses.
   uint64_t parameters() const { return parameters_; }
-  /// A copy as float32 on the CPU; the pages of the file's mapping are given back, so that a model never lies
-  /// in memory twice.
+  /// Read as float32 on the CPU into memory of its own, so that a model never lies in memory twice.
   at::Tensor get(const std::string& key) const;
 
  private:

@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <string>
 
@@ -12,25 +11,8 @@
 #include "core/light/weights.h"
 #include "core/rgbd.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define RGBD_ASAN
-#endif
-#endif
-#if defined(RGBD_ASAN) || defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#endif
-
 namespace rgbd::fuzz {
 namespace {
-
-size_t rest_of_page(size_t size) {
-  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  return (page - size % page) % page;
-}
 
 /// `action`, which may refuse the file in one sentence.
 template <class Action>
@@ -56,20 +38,14 @@ void touch(const at::Tensor& tensor) {
 
 }  // namespace
 
-MappedInput::MappedInput(const uint8_t* data, size_t size) {
+FileInput::FileInput(const uint8_t* data, size_t size) {
   const int descriptor = memfd_create("input", MFD_CLOEXEC);
   if (descriptor < 0 || write(descriptor, data, size) != static_cast<ssize_t>(size)) std::abort();
-  file_ = MappedFile::open("/proc/self/fd/" + std::to_string(descriptor));
+  file_ = CheckpointFile::open("/proc/self/fd/" + std::to_string(descriptor));
   close(descriptor);
-  ASAN_POISON_MEMORY_REGION(file_->bytes().data() + size, rest_of_page(size));
 }
 
-MappedInput::~MappedInput() {
-  const auto bytes = file_->bytes();
-  ASAN_UNPOISON_MEMORY_REGION(bytes.data() + bytes.size(), rest_of_page(bytes.size()));
-}
-
-void read_all(Checkpoint (*open)(const std::shared_ptr<const MappedFile>&), const MappedInput& input) {
+void read_all(Checkpoint (*open)(const std::shared_ptr<const CheckpointFile>&), const FileInput& input) {
   refusable([&] {
     const Checkpoint checkpoint = open(input.file());
     for (const std::string& key : checkpoint.keys()) {

@@ -42,7 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   archive.add("a/data/0", std::string(24, 'x'));
   archive.add("a/data/1", std::string(64, '\0'));
   const std::string bytes = archive.finish();
-  const rgbd::fuzz::MappedInput input(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  const rgbd::fuzz::FileInput input(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
   rgbd::fuzz::read_all(rgbd::open_torch_zip, input);
   return 0;
 }

@@ -4,6 +4,6 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size <= 8) return 0;  // Checkpoint::open() takes no shorter one for safetensors
-  rgbd::fuzz::read_all(rgbd::open_safetensors, rgbd::fuzz::MappedInput(data, size));
+  rgbd::fuzz::read_all(rgbd::open_safetensors, rgbd::fuzz::FileInput(data, size));
   return 0;
 }

@@ -4,6 +4,6 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;  // refused before the reader
-  rgbd::fuzz::read_all(rgbd::open_torch_zip, rgbd::fuzz::MappedInput(data, size));
+  rgbd::fuzz::read_all(rgbd::open_torch_zip, rgbd::fuzz::FileInput(data, size));
   return 0;
 }
