@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "core/checkpoint_file.h"
+#include "core/in_torch.h"
 #include "core/rgbd.h"
 
 namespace rgbd {
@@ -89,6 +90,7 @@ void CheckpointFile::read(uint64_t offset, void* to, uint64_t size) const {
         path_,
         "was written to while it was read; write a new model to another file and rename it to this one");
   };
+  throw_if_ending();  // loading takes many of these
   auto* at = static_cast<char*>(to);
   while (size > 0) {
     const ssize_t count = ::pread(descriptor_, at, size, static_cast<off_t>(offset));

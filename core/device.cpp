@@ -61,7 +61,8 @@ CudaModule open_cuda_module() {
 }
 
 const CudaModule& cuda_module() {
-  static const CudaModule module = open_cuda_module();
+  static const CudaModule& module =
+      *new CudaModule(open_cuda_module());  // threads ask while the process ends
   return module;
 }
 

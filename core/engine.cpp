@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "core/errors.h"
+#include "core/in_torch.h"
 #include "core/log.h"
 #include "core/paths.h"
 #include "core/worker.h"
@@ -177,6 +178,7 @@ std::unique_ptr<Pending> enqueue(const std::shared_ptr<Engine>& engine, JobPtr j
   job->submitted = Clock::now();
   auto pending = std::make_unique<PendingPair>(state, job);
   {
+    throw_if_ending();
     std::lock_guard lock(state->mutex);
     if (state->queue.waiting(job->caller) >= kMostWaiting) {
       throw Error(ErrorCode::kInvalidArgument,
@@ -285,7 +287,6 @@ void check_same(const Options& loaded, const Options& asked) {
 
 std::shared_ptr<Engine> open_engine(const Options& asked, NetworkLoader loader) {
   return guarded("loading the model", [&] {
-    load_cuda_module();  // before anything of torch runs
     if (asked.input_size != 0 && asked.input_size < kSmallestSide) {
       throw Error(ErrorCode::kInvalidArgument, "an input size of " + std::to_string(asked.input_size) +
                                                    " is too small: " + std::to_string(kSmallestSide) +
@@ -294,7 +295,11 @@ std::shared_ptr<Engine> open_engine(const Options& asked, NetworkLoader loader) 
     if (asked.batch_size == 0) throw Error(ErrorCode::kInvalidArgument, "a batch size of 0 runs nothing");
     Options options = asked;
     if (options.model.empty() && !loader) options.model = embedded_model();
-    const DeviceChoice choice = choose_device(options.device, options.precision);
+    const DeviceChoice choice = [&] {
+      const InTorch in_torch;
+      load_cuda_module();  // before anything of torch runs
+      return choose_device(options.device, options.precision);
+    }();
     auto load = [&] { return std::make_shared<Engine>(options, choice, std::move(loader)); };
     if (options.instance_id.empty()) return lease(load(), options);
 

@@ -8,7 +8,8 @@
 namespace rgbd {
 namespace {
 std::mutex mutex;
-std::shared_ptr<const LogSink> current;  // shared, so that a call under way outlives a change
+// Shared, so that a call under way outlives a change. Never destroyed: threads log while the process ends.
+auto& current = *new std::shared_ptr<const LogSink>;
 }  // namespace
 
 void set_log_sink(LogSink sink) {

@@ -10,9 +10,12 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
+#include <utility>
+
 #include "core/errors.h"
 #include "core/frames.h"
 #include "core/holes.h"
+#include "core/in_torch.h"
 #include "core/log.h"
 #include "core/measured.h"
 
@@ -113,12 +116,7 @@ class Worker {
   // Throws only before anything is delivered.
   void infer(const std::vector<JobPtr>& jobs, const std::vector<at::Tensor>& inputs) const {
     const auto start = Clock::now();
-    at::Tensor x = inputs.size() == 1 ? inputs.front().unsqueeze(0) : at::stack(inputs);
-    const uint64_t bytes_in = x.nbytes() / jobs.size();
-    const at::Tensor y = network_.forward(x.to(device_)).to(at::kCPU);
-    if (y.dim() != 3 || y.size(0) != x.size(0) || y.size(1) != x.size(2) || y.size(2) != x.size(3)) {
-      throw Error(ErrorCode::kInternal, "the network answered with another shape than a map per pair");
-    }
+    const at::Tensor y = forward(inputs);
     const double inference_ms = ms(Clock::now() - start);
     for (size_t i = 0; i < jobs.size(); ++i) {
       Result& result = jobs[i]->result;
@@ -126,7 +124,7 @@ class Worker {
       result.batch = static_cast<unsigned>(jobs.size());
       if (!device_.is_cpu()) {
         result.host_to_device_copies = result.device_to_host_copies = 1;
-        result.host_to_device_bytes = bytes_in;
+        result.host_to_device_bytes = inputs[i].nbytes();
         result.device_to_host_bytes = y.nbytes() / jobs.size();
       }
       try {
@@ -137,8 +135,20 @@ class Worker {
     }
   }
 
+  // A map per input, on the CPU.
+  at::Tensor forward(const std::vector<at::Tensor>& inputs) const {
+    const InTorch in_torch;
+    const at::Tensor x = inputs.size() == 1 ? inputs.front().unsqueeze(0) : at::stack(inputs);
+    at::Tensor y = network_.forward(x.to(device_)).to(at::kCPU);
+    if (y.dim() != 3 || y.size(0) != x.size(0) || y.size(1) != x.size(2) || y.size(2) != x.size(3)) {
+      throw Error(ErrorCode::kInternal, "the network answered with another shape than a map per pair");
+    }
+    return y;
+  }
+
   // The network's input; undefined where no depth pixel is valid (there is no scale to refine).
   at::Tensor input(Job& job) const {
+    const InTorch in_torch;
     if (job.warm_up) {
       at::Tensor x = at::zeros({4, job.size.height, job.size.width}, at::kFloat);
       x[3].fill_(1.0);
@@ -152,6 +162,7 @@ class Worker {
 
   void deliver(Job& job, const at::Tensor& y) const {
     if (!job.warm_up) {
+      const InTorch in_torch;
       std::lock_guard lock(job.mutex);  // from here to the last pixel, nobody can cancel
       if (job.phase == Job::Phase::kCancelled) return;
       const auto start = Clock::now();
@@ -199,18 +210,23 @@ void run_worker(std::shared_ptr<WorkerState> state, WorkerSetup setup, std::prom
   c10::InferenceMode inference;
   std::unique_ptr<Network> network;
   try {
-    network = guarded("loading the model", [&] { return setup.load(); });
-    setup.loaded(*network);
+    wait_at_exit();
+    const InTorch in_torch;
+    auto loaded = guarded("loading the model", [&] { return setup.load(); });
+    setup.loaded(*loaded);
+    network = std::move(loaded);
   } catch (...) {
-    network.reset();
     ready.set_exception(std::current_exception());
     return;
   }
+  wait_at_exit();
   ready.set_value();
 
   Worker worker(*state, setup, *network);
+  bool has_run = false;
   for (auto batch = take_batch(*state); !batch.empty(); batch = take_batch(*state)) {
     worker.run(batch);
+    if (!std::exchange(has_run, true)) wait_at_exit();
     release(*state, batch);
   }
 
@@ -225,6 +241,12 @@ void run_worker(std::shared_ptr<WorkerState> state, WorkerSetup setup, std::prom
   }
   for (const JobPtr& job : left) finish(*job, Job::Phase::kCancelled);
   release(*state, left);
+  try {
+    const InTorch in_torch;
+    network.reset();
+  } catch (const Error&) {
+    network.release();  // the process ends, and what its memory goes back to may be gone
+  }
 }
 
 void cancel(WorkerState& state, const JobPtr& job) noexcept {

@@ -5,9 +5,11 @@
 
 #include <c10/util/Exception.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cmath>
+#include <cstdlib>
 #include <future>
 #include <thread>
 
@@ -315,6 +317,46 @@ TEST(Ending, DrainWaitsForTheRunningPair) {
   });
   gate.open();
   EXPECT_TRUE(drained.get());
+}
+
+// exit() while the network runs, in a process of its own: what was registered first runs last.
+namespace at_exit {
+
+std::shared_ptr<Engine>& engine() {
+  static auto& engine = *new std::shared_ptr<Engine>;
+  return engine;
+}
+std::atomic<bool> has_begun = false, forward_is_over = false;
+
+void check() {
+  if (!forward_is_over) _exit(3);  // torch's statics would go now
+  const ErrorCode code = code_of([] { Pair(1000).submit(engine(), kA); });
+  _exit(code == ErrorCode::kUnsupported ? 0 : 4);
+}
+
+void run() {
+  static Gate& gate = *new Gate;
+  std::atexit(check);
+  engine() = open_engine({}, loads([](const at::Tensor& x) {
+                           gate.pass();
+                           while (!has_begun) std::this_thread::yield();
+                           for (int i = 0; i < 10'000; ++i) std::this_thread::yield();
+                           forward_is_over = true;
+                           return same_depth(x);
+                         }));
+  static Pair& pair = *new Pair(1000);
+  (void)pair.submit(engine(), kA).release();
+  gate.wait_for_arrival();
+  std::atexit([] { has_begun = true; });
+  gate.open();
+  std::exit(2);
+}
+
+}  // namespace at_exit
+
+TEST(EndingDeathTest, ExitWaitsForTheForwardPassUnderWay) {
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";  // engines of other tests ran in this process
+  EXPECT_EXIT(at_exit::run(), testing::ExitedWithCode(0), "");
 }
 
 TEST(Engine, HoldsUnderManyCallersThatCancel) {
