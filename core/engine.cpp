@@ -73,7 +73,7 @@ std::string summary(const Info& info) {
 
 }  // namespace
 
-class Engine {
+class Engine : public std::enable_shared_from_this<Engine> {
  public:
   // `options.model` is a path by now.
   Engine(const Options& options, const DeviceChoice& choice, NetworkLoader loader)
@@ -124,6 +124,11 @@ class Engine {
   void remove(const BatchWish& wish) {
     change_wishes(
         [&](std::vector<BatchWish>& wishes) { wishes.erase(std::find(wishes.begin(), wishes.end(), wish)); });
+  }
+
+  bool has_users() const {
+    std::lock_guard lock(state_->mutex);
+    return !state_->wishes.empty();
   }
 
   bool on_worker() const { return std::this_thread::get_id() == thread_.get_id(); }
@@ -265,7 +270,8 @@ std::string key_of(const Options& options) {
   return key;
 }
 
-void check_same(const Options& loaded, const Options& asked) {
+// What of the two must be equal and is not; empty = they can share a model.
+std::string differences_of(const Options& loaded, const Options& asked) {
   std::string differences;
   auto compare = [&](const char* what, const std::string& a, const std::string& b) {
     if (a != b)
@@ -276,11 +282,7 @@ void check_same(const Options& loaded, const Options& asked) {
   compare("optimize", loaded.optimize ? "true" : "false", asked.optimize ? "true" : "false");
   compare("input size", std::to_string(loaded.input_size), std::to_string(asked.input_size));
   compare("channel order", name(loaded.channel_order), name(asked.channel_order));
-  if (!differences.empty()) {
-    throw Error(ErrorCode::kInvalidArgument, "the model instance '" + asked.instance_id +
-                                                 "' is loaded with other options; asked for: " + differences +
-                                                 ". Ask for the same, or give it another instance id");
-  }
+  return differences;
 }
 
 }  // namespace
@@ -306,14 +308,26 @@ std::shared_ptr<Engine> open_engine(const Options& asked, NetworkLoader loader) 
     const auto entry = instances().entry(key_of(options));
     std::lock_guard loading(entry->loading);
     auto engine = instances().engine(*entry);
-    if (engine) {
-      check_same(engine->options(), options);
-    } else {
+    const std::string differences = engine ? differences_of(engine->options(), options) : "";
+    if (!differences.empty()) {
+      if (engine->has_users()) {
+        throw Error(ErrorCode::kInvalidArgument,
+                    "the model instance '" + options.instance_id +
+                        "' is loaded with other options; asked for: " + differences +
+                        ". Ask for the same, or give it another instance id");
+      }
+      engine.reset();  // it ends with its last pair, beside the new one
+    }
+    if (!engine) {
       engine = load();
       instances().set(*entry, engine);
     }
     return lease(std::move(engine), options);
   });
+}
+
+std::shared_ptr<Engine> retired(const std::shared_ptr<Engine>& handle) {
+  return handle->shared_from_this();
 }
 
 const Info& info(const Engine& engine) {

@@ -21,10 +21,15 @@ using NetworkLoader = std::function<std::unique_ptr<Network>(const NetworkOption
 
 /// Loads, or finds one loaded with the same instance_id from the same file. Blocks; throws Error: what
 /// loading throws, and kInvalidArgument when the other options of the one that is loaded are not equal.
+/// A model whose handles have all been retired() is not in the way of other options.
 /// batch_size and batch_timeout_ns may differ: the largest hold of what the handles that are left asked for;
 /// each call returns a handle of its own on the engine. Without `loader`, the checkpoint `options.model`
 /// names.
 std::shared_ptr<Engine> open_engine(const Options& options, NetworkLoader loader = {});
+
+/// The engine of a handle without the handle: for an opener that will submit nothing more but has yet to
+/// drain(). Once the handle itself is gone, the opener counts neither for batches nor for sharing.
+std::shared_ptr<Engine> retired(const std::shared_ptr<Engine>& handle);
 
 const Info& info(const Engine& engine);
 

@@ -45,12 +45,16 @@ std::vector<JobPtr> FairQueue::batch_of(const Lane& first, size_t most) const {
   return batch;
 }
 
-FairQueue::Batch FairQueue::next(size_t most, Clock::duration patience, Clock::time_point now) const {
+FairQueue::Batch FairQueue::next(size_t most, Clock::duration patience, size_t callers,
+                                 Clock::time_point now) const {
+  const auto wait = static_cast<size_t>(
+      std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& lane) { return !lane.jobs.empty(); }));
+  const bool can_fill = wait < callers;  // somebody is left who could submit a pair
   Batch next;
   for (const Lane& lane : lanes_) {
     if (lane.jobs.empty()) continue;
     Batch batch{batch_of(lane, most), Clock::time_point::min()};
-    if (batch.jobs.size() < most && !batch.jobs.front()->warm_up) {
+    if (can_fill && batch.jobs.size() < most && !batch.jobs.front()->warm_up) {
       const auto oldest =
           std::min_element(batch.jobs.begin(), batch.jobs.end(),
                            [](const JobPtr& a, const JobPtr& b) { return a->submitted < b->submitted; });

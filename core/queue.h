@@ -50,8 +50,9 @@ class FairQueue {
   void push(JobPtr job);
   /// What should run next: of the batches that are due, the one whose turn it is; where none is, the one that
   /// will be first, `patience` after its oldest pair was submitted. So nobody waits for a batch of others to
-  /// fill. Without jobs: nothing waits. Changes nothing, so that a batch can be left to fill.
-  Batch next(size_t most, Clock::duration patience, Clock::time_point now) const;
+  /// fill, and where each of the `callers` there are has a pair in here already, nobody waits at all. Without
+  /// jobs: nothing waits. Changes nothing, so that a batch can be left to fill.
+  Batch next(size_t most, Clock::duration patience, size_t callers, Clock::time_point now) const;
   /// Takes the jobs that next() returned off the queue. They count as their callers' until released.
   void take(const std::vector<JobPtr>& jobs);
   /// The engine is done with a job that was taken.

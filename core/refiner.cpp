@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // rgbd.h's abstract types over the engine, and the library's entry.
+#include <mutex>
+#include <utility>
+
 #include "core/engine.h"
 #include "core/errors.h"
 #include "core/log.h"
@@ -13,19 +16,31 @@ class EngineRefiner : public Refiner {
   explicit EngineRefiner(std::shared_ptr<Engine> engine) : engine_(std::move(engine)) {}
   ~EngineRefiner() override { drain(engine_, this); }
 
-  const Info& info() const noexcept override { return rgbd::info(*engine_); }
+  const Info& info() const noexcept override { return rgbd::info(*engine()); }
 
   std::unique_ptr<Pending> submit(const ImageView& image, const DepthView& depth,
                                   const DepthOut& out) override {
-    return guarded("submitting a pair", [&] { return rgbd::submit(engine_, this, image, depth, out); });
+    return guarded("submitting a pair", [&] { return rgbd::submit(engine(), this, image, depth, out); });
   }
 
   void warm_up(int width, int height) override {
-    guarded("warming up", [&] { rgbd::warm_up(engine_, this, width, height); });
+    guarded("warming up", [&] { rgbd::warm_up(engine(), this, width, height); });
+  }
+
+  void retire() noexcept override {
+    std::shared_ptr<Engine> handle;  // goes after the lock
+    std::lock_guard lock(mutex_);
+    handle = std::exchange(engine_, retired(engine_));
   }
 
  private:
-  const std::shared_ptr<Engine> engine_;
+  std::shared_ptr<Engine> engine() const {
+    std::lock_guard lock(mutex_);
+    return engine_;
+  }
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<Engine> engine_;
 };
 
 class LibraryRuntime : public Runtime {

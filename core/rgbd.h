@@ -19,7 +19,7 @@
 namespace rgbd {
 
 /// Changes with every incompatible change of this header; rgbd_runtime() compares it.
-inline constexpr int kAbiVersion = 2;
+inline constexpr int kAbiVersion = 3;
 
 enum class ErrorCode {
   kNotFound,         // a file that is not there
@@ -64,7 +64,9 @@ struct Options {
   std::string instance_id;      // same id and same file = one loaded model, whose other options above must be
                                 // equal; empty = not shared
   unsigned batch_size = 1;        // most pairs in one forward pass; of a shared model the largest that is asked for…
-  uint64_t batch_timeout_ns = 0;  // … and so for the longest wait of a pair for its batch to fill
+  // … and so for the longest wait of a pair for its batch to fill. It waits for no more pairs than there are
+  // handles on the model without one in the queue.
+  uint64_t batch_timeout_ns = 0;
 };
 
 /// Byte orders are those of memory: kBgrx = blue first, one byte of padding last.
@@ -168,6 +170,10 @@ class Refiner {
   virtual std::unique_ptr<Pending> submit(const ImageView& image, const DepthView& depth, const DepthOut& out) = 0;
   /// Runs the network once for frames of this size, so that the first real frame is not slower. Blocks.
   virtual void warm_up(int width, int height) = 0;
+  /// Says that no pair will be submitted any more, ahead of a destruction that has to wait for the engine: from
+  /// now on no batch waits for this handle, and once all handles of a shared model have retired, open() takes
+  /// other options under its instance_id. Does not block.
+  virtual void retire() noexcept = 0;
 };
 
 /// The library, once per process.

@@ -186,7 +186,7 @@ std::vector<JobPtr> take_batch(WorkerState& state) {
     state.wake.wait(lock, [&] { return state.stopping || !state.queue.empty(); });
     if (state.stopping) return {};
     const auto now = Clock::now();
-    auto batch = state.queue.next(state.batch.size, state.batch.timeout, now);
+    auto batch = state.queue.next(state.batch.size, state.batch.timeout, state.wishes.size(), now);
     if (batch.due <= now) {
       state.queue.take(batch.jobs);
       return std::move(batch.jobs);
@@ -234,7 +234,7 @@ void run_worker(std::shared_ptr<WorkerState> state, WorkerSetup setup, std::prom
   {
     std::lock_guard lock(state->mutex);
     while (!state->queue.empty()) {
-      const auto jobs = state->queue.next(1, {}, Clock::now()).jobs;
+      const auto jobs = state->queue.next(1, {}, 0, Clock::now()).jobs;
       state->queue.take(jobs);
       left.insert(left.end(), jobs.begin(), jobs.end());
     }

@@ -2,29 +2,20 @@
 // Opening and swapping models, see model.h. No lock is held while the core loads or lets go.
 #include "gst/refine/model.h"
 
-#include <chrono>
-#include <future>
+#include <thread>
 #include <utility>
-#include <vector>
 
 namespace rgbd::refine {
 namespace {
 
 /// Gives a handle back on a thread of its own: that waits for a cancelled pair which the engine still works
 /// on, and neither a state change nor the next frame may. What the pair writes to is kept alive by its views.
-/// Process exit waits, so that the engine has not the library's statics destroyed under it.
+/// The next start may ask for other options at once.
 void let_go(std::shared_ptr<Refiner> model) {
   if (!model) return;
-  static std::mutex mutex;
-  static std::vector<std::future<void>> leaving;  // ~future waits
-  std::lock_guard lock(mutex);
-  std::erase_if(leaving, [](std::future<void>& one) {
-    return one.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
-  });
+  model->retire();
   try {
-    leaving.reserve(leaving.size() + 1);
-    leaving.push_back(
-        std::async(std::launch::async, [model = std::move(model)]() mutable { model.reset(); }));
+    std::thread([model = std::move(model)]() mutable { model.reset(); }).detach();
   } catch (const std::exception&) {
     // No thread or no memory to be had: here, then, as `model` goes out of scope.
   }

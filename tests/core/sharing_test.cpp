@@ -26,6 +26,17 @@ Options batches(unsigned size, uint64_t timeout_ns = 0, const std::string& insta
   return options;
 }
 
+/// So many cameras' handles on one engine: a batch waits only for who could submit. The callers' names do not
+/// matter to it, so tests submit through the first.
+std::vector<std::shared_ptr<Engine>> open_cameras(size_t count, Options options,
+                                                  const NetworkLoader& loader) {
+  const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+  options.instance_id = std::string(test->test_suite_name()) + "." + test->name();
+  std::vector<std::shared_ptr<Engine>> handles;
+  while (handles.size() < count) handles.push_back(open_engine(options, loader));
+  return handles;
+}
+
 TEST(Batches, HoldPairsOfOneSizeInOrder) {
   Gate gate;
   std::vector<std::vector<int>> batches;
@@ -64,7 +75,8 @@ TEST(Batches, WaitNoLongerThanNeeded) {
   Options options;
   options.batch_size = 2;
   options.batch_timeout_ns = kHour;
-  auto engine = open_engine(options, loads(same_depth));
+  const auto cameras = open_cameras(2, options, loads(same_depth));
+  const auto& engine = cameras.front();
   Pair first(1000), second(2000), third(3000);
   auto pending_first = first.submit(engine, kA);
   auto pending_second = second.submit(engine, kB);  // fills it
@@ -79,8 +91,21 @@ TEST(Batches, WaitNoLongerThanNeeded) {
   warm_up(engine, kA, 28, 28);  // does not wait for company either
 }
 
+TEST(Batches, WaitForNoMoreThanCouldCome) {
+  auto cameras = open_cameras(2, batches(8, kHour), loads(same_depth));
+  Pair first(1000), second(2000);
+  auto pending = first.submit(cameras[0], kA);
+  EXPECT_EQ(second.submit(cameras[1], kB)->wait()->batch, 2u);
+  EXPECT_EQ(pending->wait()->batch, 2u);
+  pending = first.submit(cameras[0], kA);
+  cameras[1] = retired(cameras[1]);
+  EXPECT_EQ(pending->wait()->batch, 1u) << "the other will submit nothing more";
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(first.submit(cameras[0], kA)->wait()->batch, 1u);
+}
+
 TEST(Batches, KeepNobodyElseWaiting) {
-  auto engine = open_engine(batches(2, kHour), loads(same_depth));
+  const auto cameras = open_cameras(4, batches(2, kHour), loads(same_depth));
+  const auto& engine = cameras.front();
   Pair lonely(1000), other(2000, 56), third(3000, 56);
   auto pending = lonely.submit(engine, kA);  // for an hour, as far as it knows
   warm_up(engine, kB, 28, 28);
@@ -92,7 +117,8 @@ TEST(Batches, KeepNobodyElseWaiting) {
 }
 
 TEST(Batches, RunWhenTheTimeIsUp) {
-  auto engine = open_engine(batches(3, 5'000'000), loads(same_depth));
+  const auto cameras = open_cameras(2, batches(3, 5'000'000), loads(same_depth));
+  const auto& engine = cameras.front();
   Pair a(1000), b(2000);
   auto pending = a.submit(engine, kA);
   const auto result = pending->wait();
@@ -103,13 +129,14 @@ TEST(Batches, RunWhenTheTimeIsUp) {
 
 TEST(Batches, ThatFailAreRunPairByPair) {
   std::atomic<int> together = 0;
-  auto engine = open_engine(batches(3, kHour), loads([&](const at::Tensor& x) {
-                              if (x.size(0) > 1) ++together;
-                              for (int id : pairs_in(x)) {
-                                if (id == 20) throw Error(ErrorCode::kOutOfMemory, "too much for me");
-                              }
-                              return same_depth(x);
-                            }));
+  const auto cameras = open_cameras(3, batches(3, kHour), loads([&](const at::Tensor& x) {
+                                      if (x.size(0) > 1) ++together;
+                                      for (int id : pairs_in(x)) {
+                                        if (id == 20) throw Error(ErrorCode::kOutOfMemory, "too much for me");
+                                      }
+                                      return same_depth(x);
+                                    }));
+  const auto& engine = cameras.front();
   Pair a(steps_of(10)), b(steps_of(20)), c(steps_of(30));
   auto first = a.submit(engine, kA), bad = b.submit(engine, kB), last = c.submit(engine, kC);
   EXPECT_EQ(first->wait()->batch, 1u);
@@ -124,11 +151,12 @@ TEST(Batches, ThatFailAreRunPairByPair) {
 TEST(Batches, LoseACancelledPairAndNothingElse) {
   Gate gate;
   std::vector<std::vector<int>> runs;
-  auto engine = open_engine(batches(3, kHour), loads([&](const at::Tensor& x) {
-                              runs.push_back(pairs_in(x));
-                              gate.pass();
-                              return same_depth(x);
-                            }));
+  const auto cameras = open_cameras(4, batches(3, kHour), loads([&](const at::Tensor& x) {
+                                      runs.push_back(pairs_in(x));
+                                      gate.pass();
+                                      return same_depth(x);
+                                    }));
+  const auto& engine = cameras.front();
   Pair a(steps_of(10)), b(steps_of(20)), c(steps_of(30)), d(steps_of(40));
   auto early = a.submit(engine, kA);
   early->cancel();  // before the batch is full
@@ -179,11 +207,12 @@ TEST(Turns, AFloodStarvesNobody) {
 TEST(Turns, ALargerFrameIsNotStarvedByFullBatches) {
   Gate gate;
   std::vector<int> order;
-  auto engine = open_engine(batches(2, kHour), loads([&](const at::Tensor& x) {
-                              order.push_back(pairs_in(x).at(0));
-                              gate.pass();
-                              return same_depth(x);
-                            }));
+  const auto cameras = open_cameras(5, batches(2, kHour), loads([&](const at::Tensor& x) {
+                                      order.push_back(pairs_in(x).at(0));
+                                      gate.pass();
+                                      return same_depth(x);
+                                    }));
+  const auto& engine = cameras.front();
   std::vector<std::unique_ptr<Pair>> pairs;
   std::vector<std::unique_ptr<Pending>> pending;
   auto submit = [&](const void* caller, int id, int width) {
@@ -233,6 +262,33 @@ TEST(Sharing, LoadsOneModelForEqualOptions) {
   engines.clear();
   open_engine(other, loader);  // the last user is gone, so other options are welcome
   EXPECT_EQ(loaded, 3);
+}
+
+TEST(Sharing, WhoHasRetiredIsNotInTheWayOfOtherOptions) {
+  Gate gate;
+  Options options, other;
+  options.instance_id = other.instance_id = "retired-test";
+  other.input_size = 56;
+  const auto loader = loads([&](const at::Tensor& x) {
+    gate.pass();
+    return same_depth(x);
+  });
+  auto first = open_engine(options, loader), second = open_engine(options, loader);
+  Pair pair(1000), next(2000);
+  auto pending = pair.submit(first, kA);
+  gate.wait_for_arrival();
+  auto open_other = [&] { return open_engine(other, loads(same_depth)); };
+  first = retired(first);
+  EXPECT_EQ(code_of(open_other), ErrorCode::kInvalidArgument) << "the second one uses it";
+  second = retired(second);
+  auto replaced = open_other();  // while the pair is in the network
+  EXPECT_NE(replaced, first);
+  EXPECT_EQ(info(*replaced).input_size, 56u);
+  EXPECT_TRUE(next.submit(replaced, kB)->wait());
+  EXPECT_EQ(code_of([&] { open_engine(options, loader); }), ErrorCode::kInvalidArgument);
+  gate.open();
+  EXPECT_TRUE(pending->wait());
+  EXPECT_TRUE(pair.all(1000));
 }
 
 TEST(Sharing, TheLargestBatchHoldsAsLongAsSomebodyWantsIt) {

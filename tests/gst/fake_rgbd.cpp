@@ -238,6 +238,7 @@ class Refiner : public rgbd::Refiner {
     change([](Control& c) { --c.models; });
   }
   const rgbd::Info& info() const noexcept override { return info_; }
+  void retire() noexcept override {}
   std::unique_ptr<rgbd::Pending> submit(const ImageView& image, const DepthView& depth,
                                         const DepthOut& out) override {
     auto job = std::make_shared<Job>();

@@ -305,7 +305,9 @@ TEST_F(Sharing, ACancelledPairLeavesItsBatch) {
 
 TEST_F(Sharing, AStateChangeDoesNotWaitForTheBatch) {
   Camera &stops = add(shared(std::string("batch-size=2") + kHour)),
-         &joins = add(shared(std::string("batch-size=2") + kHour));
+         &joins = add(shared(std::string("batch-size=2") + kHour)),
+         &waited_for = add(shared(std::string("batch-size=2") + kHour));
+  ASSERT_TRUE(waited_for.rig.play());
   ASSERT_TRUE(stops.rig.play());
   stops.push(0);
   stops.wait_for_pairs(1);
@@ -316,6 +318,30 @@ TEST_F(Sharing, AStateChangeDoesNotWaitForTheBatch) {
   joins.push(1);
   expect_frames(stops, 1, 1, Equal::kButForRounding);
   expect_frames(joins, 1, 1, Equal::kButForRounding);
+}
+
+TEST_F(Sharing, ABatchWaitsForNobodyWhoIsNotThere) {
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(add(shared(std::string("batch-size=8") + kHour)).rig.play());
+  for (auto& camera : cameras_) camera->push(0, 3);
+  for (auto& camera : cameras_) {
+    expect_frames(*camera, 0, 3, Equal::kButForRounding);
+    EXPECT_EQ(camera->stat("batch-avg"), 2);
+  }
+  ASSERT_TRUE(cameras_[1]->rig.set_state(GST_STATE_NULL));
+  cameras_[0]->push(3, 3);
+  expect_frames(*cameras_[0], 3, 3);
+}
+
+TEST_F(Sharing, AStoppedElementTakesOtherOptions) {
+  Camera& camera = add(shared());
+  for (int i = 0; i < 20; ++i) {
+    SCOPED_TRACE(i);
+    camera.rig.set("input-size", i % 2 ? "28" : "42");  // its own model of before may not be gone yet
+    ASSERT_TRUE(camera.rig.play());
+    camera.push(0);
+    ASSERT_TRUE(camera.rig.pull());
+    ASSERT_TRUE(camera.rig.set_state(GST_STATE_NULL));
+  }
 }
 
 TEST_F(Sharing, OtherOptionsUnderOneIdAreRefused) {
