@@ -13,6 +13,7 @@
 #include "core/in_torch.h"
 #include "core/log.h"
 #include "core/paths.h"
+#include "core/utf8.h"
 #include "core/worker.h"
 
 namespace rgbd {
@@ -50,7 +51,7 @@ Info make_info(const Network& network, const Options& options, const DeviceChoic
   Info info;
   info.architecture = network.architecture();
   info.encoder = network.encoder();
-  info.model = options.model;
+  info.model = valid_utf8(options.model);
   info.device = choice.device.str();
   if (choice.device.is_mps()) info.device = "mps";
   info.precision = choice.precision;

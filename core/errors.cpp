@@ -7,6 +7,7 @@
 #include <new>
 
 #include "core/log.h"
+#include "core/utf8.h"
 
 namespace rgbd {
 namespace {
@@ -19,7 +20,7 @@ bool says_out_of_memory(const std::string& text) {
 
 Error from_torch(const std::string& doing, const c10::Error& error) {
   log(LogLevel::kDebug, error.what());  // with its backtrace
-  const std::string text = doing + ": " + error.what_without_backtrace();
+  const std::string text = valid_utf8(doing + ": " + error.what_without_backtrace());
   if (dynamic_cast<const c10::OutOfMemoryError*>(&error) || says_out_of_memory(text)) {
     return {ErrorCode::kOutOfMemory, text};
   }
@@ -32,13 +33,13 @@ Error current_error(const std::string& doing) {
   try {
     throw;
   } catch (const Error& error) {
-    return error;
+    return {error.code(), valid_utf8(error.what())};
   } catch (const c10::Error& error) {
     return from_torch(doing, error);
   } catch (const std::bad_alloc&) {
     return {ErrorCode::kOutOfMemory, doing + ": no memory left"};
   } catch (const std::exception& error) {
-    return {ErrorCode::kInternal, doing + ": " + error.what()};
+    return {ErrorCode::kInternal, valid_utf8(doing + ": " + error.what())};
   } catch (...) {
     return {ErrorCode::kInternal, doing + ": an exception of unknown type"};
   }

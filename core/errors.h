@@ -9,8 +9,8 @@
 
 namespace rgbd {
 
-/// For `catch (...)`: the exception being handled as an Error. An Error keeps its code and text; another gets
-/// `doing` in front ("loading the model", …). Never throws anything else.
+/// For `catch (...)`: the exception being handled as an Error, in UTF-8. An Error keeps its code and text;
+/// another gets `doing` in front ("loading the model", …). Never throws anything else.
 Error current_error(const std::string& doing);
 
 /// Runs `body`; whatever it throws leaves as an Error.

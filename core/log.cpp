@@ -5,6 +5,8 @@
 #include <memory>
 #include <mutex>
 
+#include "core/utf8.h"
+
 namespace rgbd {
 namespace {
 std::mutex mutex;
@@ -18,7 +20,8 @@ void set_log_sink(LogSink sink) {
   current = std::move(next);
 }
 
-void log(LogLevel level, const std::string& text) {
+void log(LogLevel level, const std::string& any_text) {
+  const std::string text = valid_utf8(any_text);
   std::shared_ptr<const LogSink> sink;
   {
     std::lock_guard lock(mutex);

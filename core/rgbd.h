@@ -31,7 +31,7 @@ enum class ErrorCode {
   kInternal,         // anything else; a bug
 };
 
-/// The only exception that leaves librgbd. what() says what happened, with which value, what to do.
+/// The only exception that leaves librgbd. what() says what happened, with which value, what to do; UTF-8.
 class RGBD_API Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& text) : std::runtime_error(text), code_(code) {}
@@ -147,7 +147,7 @@ class Pending {
   virtual void cancel() noexcept = 0;
 };
 
-/// What was loaded, after every fall-back.
+/// What was loaded, after every fall-back. Texts are UTF-8; bytes of a path that are not are U+FFFD here.
 struct Info {
   std::string architecture;  // "cdm" or "light"
   std::string encoder;       // vits | vitb | vitl | vitg; empty for "light"

@@ -13,6 +13,7 @@
 #include <future>
 #include <thread>
 
+#include "core/log.h"
 #include "tests/core/stand_in.h"
 
 namespace rgbd {
@@ -170,6 +171,27 @@ TEST(Engine, TranslatesWhatTheNetworkThrows) {
   fail = nullptr;
   Pair pair(1000);
   EXPECT_TRUE(pair.submit(engine, kA)->wait()) << "an error is one pair's, not the engine's";
+}
+
+TEST(Engine, SpeaksUtf8WhateverAFileIsCalled) {
+  Options options;
+  options.model = "m\xff\xe4/\xc3\xa4\xc0\x80\xed\xa0\x80\xf0\x9f\x98\x80\xe2\x82";
+  const std::string bad = "\xef\xbf\xbd";
+  const std::string text =
+      "m" + bad + bad + "/\xc3\xa4" + bad + bad + bad + bad + bad + "\xf0\x9f\x98\x80" + bad + bad;
+  std::string logged, error;
+  set_log_sink([&](LogLevel, const std::string& line) { logged += line; });
+  EXPECT_EQ(info(*open_engine(options, loads(same_depth))).model, text);
+  EXPECT_NE(logged.find(text), std::string::npos) << logged;
+  set_log_sink({});
+  code_of(
+      [&] {
+        open_engine(options, [&](const NetworkOptions&) -> std::unique_ptr<Network> {
+          throw Error(ErrorCode::kBadCheckpoint, options.model);
+        });
+      },
+      &error);
+  EXPECT_EQ(error, text);
 }
 
 TEST(Engine, FailsToOpenWithTheLoadersError) {
