@@ -18,6 +18,7 @@
 #include "core/in_torch.h"
 #include "core/log.h"
 #include "core/measured.h"
+#include "core/openmp.h"
 
 namespace rgbd {
 namespace {
@@ -212,6 +213,7 @@ void run_worker(std::shared_ptr<WorkerState> state, WorkerSetup setup, std::prom
   try {
     wait_at_exit();
     const InTorch in_torch;
+    let_openmp_sleep();
     auto loaded = guarded("loading the model", [&] { return setup.load(); });
     setup.loaded(*loaded);
     network = std::move(loaded);

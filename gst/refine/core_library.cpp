@@ -48,13 +48,6 @@ std::vector<std::string> candidates() {
   return {folder + "/../core/librgbd.so", folder + "/../librgbd.so.0"};
 }
 
-/// OpenMP reads this once, when torch is loaded. By default its threads wait by spinning, and a pipeline's
-/// other threads then stop the network: 1925 ms a pair against 345 with two cores that have other work.
-/// Waiting asleep costs next to nothing on an idle machine. The user's own choice stays.
-void let_openmp_sleep() {
-  if (!g_getenv("GOMP_SPINCOUNT")) g_setenv("OMP_WAIT_POLICY", "passive", FALSE);
-}
-
 Runtime* open_runtime(const std::string& path, std::string& reasons) {
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
@@ -74,7 +67,6 @@ Runtime* core_library() {
   static std::map<std::string, Runtime*> opened;  // never closed: torch cannot be unloaded
   std::lock_guard lock(mutex);
   std::string reasons;
-  if (opened.empty()) let_openmp_sleep();
   for (const std::string& path : candidates()) {
     auto& runtime = opened[path];
     if (!runtime && (runtime = open_runtime(path, reasons))) forward_log(runtime);

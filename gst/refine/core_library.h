@@ -8,8 +8,7 @@ namespace rgbd::refine {
 
 /// The core's runtime: env RGBD_LIBRARY if set, else librgbd.so by its place relative to the plugin's own
 /// file (build tree, then installation). Stays open for the life of the process. Throws Error{kUnsupported}
-/// with each path tried, the loader's reason and the command that helps; a later call tries again. The first
-/// call sets OMP_WAIT_POLICY=passive in the process's environment, unless that or GOMP_SPINCOUNT is set.
+/// with each path tried, the loader's reason and the command that helps; a later call tries again.
 Runtime* core_library();
 
 }  // namespace rgbd::refine

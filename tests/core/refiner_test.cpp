@@ -5,7 +5,9 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <mutex>
+#include <thread>
 
 #include "core/rgbd.h"
 #include "tests/support/seeded.h"
@@ -62,6 +64,21 @@ std::string refusal(const Options& options, ErrorCode code) {
   }
   ADD_FAILURE() << "it opened";
   return "";
+}
+
+TEST(Refiner, OpenmpsThreadsSleepWithoutAWordInTheEnvironment) {
+  const auto cpus = static_cast<size_t>(std::thread::hardware_concurrency());
+  for (const char* name : {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_NUM_THREADS"}) {
+    if (std::getenv(name)) GTEST_SKIP() << name << " is set";
+  }
+  if (cpus < 2) GTEST_SKIP() << "one CPU: no team of threads";
+  auto refiner = open(tiny());
+  EXPECT_EQ(std::getenv("OMP_WAIT_POLICY"), nullptr) << "a thread may be reading the environment";
+  // GNU's runtime: a team larger than the machine, beside this thread and the worker.
+  const auto threads = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
+  };
+  while (static_cast<size_t>(threads()) < 2 + cpus + 1) std::this_thread::yield();
 }
 
 TEST(Refiner, RefinesWithARealNetwork) {

@@ -2,10 +2,13 @@
 // What the engine calls of the core beyond itself, where there is no torch: one device, no checkpoints.
 #include "core/device.h"
 #include "core/network.h"
+#include "core/openmp.h"
 
 namespace rgbd {
 
 void load_cuda_module() {}
+
+void let_openmp_sleep() {}
 
 DeviceChoice choose_device(const std::string& name, Precision precision) {
   if (name != "auto" && name != "cpu")
