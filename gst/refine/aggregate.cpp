@@ -3,6 +3,7 @@
 //
 // Nothing taken is held between two calls. Taking before deciding would let the next CAPS or SEGMENT act on
 // the pad while its older frame is still here.
+#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -15,22 +16,27 @@
 namespace rgbd::refine {
 namespace {
 
-/// GAP events come as buffers with this flag. A frame without bytes and without the flag is a bad one.
+/// The base class makes a buffer without bytes of a GAP event. A frame with bytes is one, whatever its flags:
+/// videorate marks what it repeats so. One without bytes and without the flag is a bad one.
 bool is_gap(GstBuffer* buffer) {
-  return GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP);
+  return GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP) && gst_buffer_get_size(buffer) == 0;
+}
+
+int64_t running_time_of(const GstSegment& segment, GstClockTime position) {
+  guint64 value = 0;
+  int sign = gst_segment_to_running_time_full(&segment, GST_FORMAT_TIME, position, &value);
+  if (sign == 0) return kUntimed;
+  return sign * static_cast<int64_t>(MIN(value, guint64{G_MAXINT64}));
 }
 
 /// Places a frame in running time. False: it lies outside the segment.
 bool place(const GstSegment& segment, GstClockTime pts, GstClockTime duration, Head& head) {
   if (segment.format != GST_FORMAT_TIME || !GST_CLOCK_TIME_IS_VALID(pts)) return true;
-  guint64 start = pts, stop = pts + duration;
-  if (!gst_segment_clip(&segment, GST_FORMAT_TIME, start, stop, &start, &stop)) return false;
-  guint64 first = gst_segment_to_running_time(&segment, GST_FORMAT_TIME, start);
-  guint64 last = gst_segment_to_running_time(&segment, GST_FORMAT_TIME, stop);
-  if (head.gap && first == kNoTime && last != kNoTime) first = 0;
-  if (head.gap && last < first) std::swap(first, last);  // backwards
-  head.running_time = first;
-  head.end_time = last;
+  if (!gst_segment_clip(&segment, GST_FORMAT_TIME, pts, pts + duration, nullptr, nullptr)) return false;
+  head.running_time = running_time_of(segment, pts);
+  head.end_time = running_time_of(segment, pts + duration);
+  if (head.gap && head.end_time < head.running_time)
+    std::swap(head.running_time, head.end_time);  // backwards
   return true;
 }
 
@@ -59,11 +65,12 @@ bool drop_stale(GstRgbdRefine* self, InputIndex index, const BufferPtr& buffer) 
 
 PairingRule rule_of(GstRgbdRefine* self, const Settings& settings) {
   PairingRule rule;
-  rule.by_order = settings.sync_mode == SyncMode::kOrder;
+  rule.by_order = self->state->by_order;
   GST_OBJECT_LOCK(self);
-  rule.tolerance = self->state->shorter_frame / 2;
+  GstClockTime tolerance = self->state->shorter_frame / 2;
   GST_OBJECT_UNLOCK(self);
-  if (GST_CLOCK_TIME_IS_VALID(settings.pts_tolerance)) rule.tolerance = settings.pts_tolerance;
+  if (GST_CLOCK_TIME_IS_VALID(settings.pts_tolerance)) tolerance = settings.pts_tolerance;
+  rule.tolerance = static_cast<int64_t>(MIN(tolerance, GstClockTime{G_MAXINT64}));
   return rule;
 }
 
@@ -77,9 +84,8 @@ void say_no_timestamp(GstRgbdRefine* self, InputIndex without) {
 
 /// Whether this depth frame belongs to the colour frame that was dropped for its age before it came.
 bool was_dropped_with(const State& state, const Head& depth, const PairingRule& rule) {
-  if (!GST_CLOCK_TIME_IS_VALID(state.dropped_alone) || depth.running_time == kNoTime) return false;
-  GstClockTime rgb = state.dropped_alone;
-  return MAX(rgb, depth.running_time) - MIN(rgb, depth.running_time) <= rule.tolerance;
+  if (state.dropped_alone == kUntimed || depth.running_time == kUntimed) return false;
+  return std::abs(state.dropped_alone - depth.running_time) <= rule.tolerance;
 }
 
 GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
@@ -98,13 +104,13 @@ GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
   if (depth) state.inputs[kDepth].silent_since = GST_CLOCK_TIME_NONE;
 
   PairingRule rule = rule_of(self, settings);
+  GstClockTime rgb_time = clock_time(rgb_head), depth_time = clock_time(depth_head);
   Step step = decide(rgb_head, depth_head, rule, timeout);
   GST_TRACE_OBJECT(self, "rgb %" GST_TIME_FORMAT " depth %" GST_TIME_FORMAT " step %d",
-                   GST_TIME_ARGS(rgb_head.running_time), GST_TIME_ARGS(depth_head.running_time),
-                   static_cast<int>(step));
+                   GST_TIME_ARGS(rgb_time), GST_TIME_ARGS(depth_time), static_cast<int>(step));
   if (rgb && depth && !rule.by_order) {
-    if (rgb_head.running_time == kNoTime) say_no_timestamp(self, kRgb);
-    if (depth_head.running_time == kNoTime) say_no_timestamp(self, kDepth);
+    if (rgb_head.running_time == kUntimed) say_no_timestamp(self, kRgb);
+    if (depth_head.running_time == kUntimed) say_no_timestamp(self, kDepth);
   }
 
   switch (step) {
@@ -113,15 +119,14 @@ GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
     case Step::kEos:
       return GST_FLOW_EOS;
     case Step::kPair: {
-      bool timed = rgb_head.running_time != kNoTime && depth_head.running_time != kNoTime;
-      int64_t skew = timed ? GST_CLOCK_DIFF(rgb_head.running_time, depth_head.running_time) : 0;
+      bool timed = rgb_head.running_time != kUntimed && depth_head.running_time != kUntimed;
+      int64_t skew = timed ? depth_head.running_time - rgb_head.running_time : 0;
       take(self, kRgb);
       take(self, kDepth);
       state.stats.pair_in(skew);
       GST_LOG_OBJECT(self, "pair: rgb %" GST_TIME_FORMAT ", skew %" G_GINT64_FORMAT " ns",
-                     GST_TIME_ARGS(rgb_head.running_time), skew);
-      if (drop_for_age(self, settings, rgb.get(), rgb_head.running_time))
-        return push_nothing(self, rgb.get());
+                     GST_TIME_ARGS(rgb_time), skew);
+      if (drop_for_age(self, settings, rgb.get(), rgb_time)) return push_nothing(self, rgb.get());
       bool refine = state.pair_count++ % settings.inference_interval == 0;
       return refine ? push_refined(self, settings, rgb.get(), depth.get())
                     : push_skipped(self, settings, rgb.get(), depth.get(), skew, Drop::kInterval);
@@ -130,9 +135,10 @@ GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
     case Step::kRgbNoDepth:
       take(self, kRgb);
       if (step == Step::kRgbNoDepth) take(self, kDepth);
-      GST_LOG_OBJECT(self, "rgb %" GST_TIME_FORMAT " without depth", GST_TIME_ARGS(rgb_head.running_time));
-      if (!depth && !depth_head.eos) note_silence(self, kDepth, rgb_head.running_time);
-      if (drop_for_age(self, settings, rgb.get(), rgb_head.running_time)) {
+      GST_LOG_OBJECT(self, "rgb %" GST_TIME_FORMAT " without depth", GST_TIME_ARGS(rgb_time));
+      if (depth) note_distance(self, rgb_head, depth_head);
+      if (!depth && !depth_head.eos) note_silence(self, kDepth, rgb_time);
+      if (drop_for_age(self, settings, rgb.get(), rgb_time)) {
         if (!depth) state.dropped_alone = rgb_head.running_time;
         return push_nothing(self, rgb.get());
       }
@@ -148,9 +154,9 @@ GstFlowReturn take_turn(GstRgbdRefine* self, bool timeout) {
       return GST_AGGREGATOR_FLOW_NEED_DATA;
     case Step::kDepthAlone:
       take(self, kDepth);
-      GST_LOG_OBJECT(self, "dropped depth %" GST_TIME_FORMAT ": without rgb",
-                     GST_TIME_ARGS(depth_head.running_time));
-      if (!rgb) note_silence(self, kRgb, depth_head.running_time);
+      GST_LOG_OBJECT(self, "dropped depth %" GST_TIME_FORMAT ": without rgb", GST_TIME_ARGS(depth_time));
+      if (rgb) note_distance(self, rgb_head, depth_head);
+      if (!rgb) note_silence(self, kRgb, depth_time);
       if (!depth_head.gap && !was_dropped_with(state, depth_head, rule)) {
         state.stats.dropped(Drop::kUnpairedDepth);
       }
@@ -177,17 +183,10 @@ GstBuffer* clip(GstAggregator* aggregator, GstAggregatorPad* pad, GstBuffer* buf
   GstClockTime duration =
       GST_BUFFER_DURATION_IS_VALID(buffer) ? GST_BUFFER_DURATION(buffer) : frame_length(input);
   if (!GST_CLOCK_TIME_IS_VALID(duration)) duration = 0;
+  GstClockTime length = frame_length(input);
+  if (!head.gap) head.length = static_cast<int64_t>(GST_CLOCK_TIME_IS_VALID(length) ? length : duration);
   if (!place(segment, GST_BUFFER_PTS(buffer), duration, head)) {
     GST_DEBUG_OBJECT(pad, "outside the segment: %" GST_PTR_FORMAT, buffer);
-    gst_buffer_unref(buffer);
-    return nullptr;
-  }
-  // It lies before the start of running time, where a negative pad offset puts it, and so does its partner or
-  // there is none. Taken for one without a timestamp, it would get the wrong one.
-  if (GST_BUFFER_PTS_IS_VALID(buffer) && segment.format == GST_FORMAT_TIME && head.running_time == kNoTime &&
-      !state.by_order) {
-    GST_DEBUG_OBJECT(pad, "before running time 0: %" GST_PTR_FORMAT, buffer);
-    if (!head.gap) state.stats.dropped(index == kRgb ? Drop::kUnpairedRgb : Drop::kUnpairedDepth);
     gst_buffer_unref(buffer);
     return nullptr;
   }

@@ -25,6 +25,32 @@ bool flushing_seek(GstEvent* event) {
   return flags & GST_SEEK_FLAG_FLUSH;
 }
 
+void stop_task(GstRgbdRefine* self) {
+  GstPad* src = GST_AGGREGATOR_SRC_PAD(self);
+  GST_PAD_ACTIVATEMODEFUNC(src)(src, GST_OBJECT(self), GST_PAD_MODE_PUSH, FALSE);
+}
+
+/// A source said, or did not say, that it can seek, and then refused. The base class has stopped its task and
+/// flushed downstream, waits for a flush that does not come, and has put the seek's times into the segment.
+void restart_after_refused_seek(GstRgbdRefine* self, guint32 number) {
+  State& state = *self->state;
+  GST_OBJECT_LOCK(self);
+  if (state.last_seek == number) state.last_seek = GST_SEQNUM_INVALID;
+  GST_OBJECT_UNLOCK(self);
+  GST_OBJECT_LOCK(self->pads[kRgb]);
+  GstSegment segment = self->pads[kRgb]->segment;
+  GST_OBJECT_UNLOCK(self->pads[kRgb]);
+  if (segment.format == GST_FORMAT_TIME) gst_aggregator_update_segment(GST_AGGREGATOR(self), &segment);
+  if (!state.active) return;
+  // Without a word to src_activate(), which would lower what others have raised.
+  GstPad* src = GST_AGGREGATOR_SRC_PAD(self);
+  state.task_starter = g_thread_self();
+  GST_PAD_ACTIVATEMODEFUNC(src)(src, GST_OBJECT(self), GST_PAD_MODE_PUSH, TRUE);
+  state.task_starter = nullptr;
+  // Deactivated meanwhile: nobody would stop it again.
+  if (!state.active) stop_task(self);
+}
+
 enum class Seekable { kYes, kNo, kUnknown };
 
 Seekable pad_seekable(GstAggregatorPad* pad, GstFormat format) {
@@ -47,6 +73,13 @@ bool seek_is_hopeless(GstRgbdRefine* self, GstEvent* event) {
 
 gboolean seek(GstRgbdRefine* self, GstEvent* event) {
   State& state = *self->state;
+  GstFormat format;
+  gst_event_parse_seek(event, nullptr, &format, nullptr, nullptr, nullptr, nullptr, nullptr);
+  if (format != GST_FORMAT_TIME) {
+    GST_INFO_OBJECT(self, "only times can be sought, not %s", gst_format_get_name(format));
+    gst_event_unref(event);
+    return FALSE;
+  }
   if (!flushing_seek(event)) return parent_class()->src_event(GST_AGGREGATOR(self), event);
   if (seek_is_hopeless(self, event)) {
     GST_INFO_OBJECT(self, "a source cannot seek");
@@ -68,6 +101,7 @@ gboolean seek(GstRgbdRefine* self, GstEvent* event) {
   state.interrupt.raise(Interrupt::kSeek);
   gboolean done = parent_class()->src_event(GST_AGGREGATOR(self), event);
   state.interrupt.end_seek();
+  if (!done) restart_after_refused_seek(self, number);
   return done;
 }
 
@@ -98,11 +132,6 @@ gboolean answer_seeking(GstRgbdRefine* self, GstQuery* query) {
     return TRUE;
   }
   return gst_pad_peer_query(GST_PAD(self->pads[kRgb]), query);
-}
-
-void stop_task(GstRgbdRefine* self) {
-  GstPad* src = GST_AGGREGATOR_SRC_PAD(self);
-  GST_PAD_ACTIVATEMODEFUNC(src)(src, GST_OBJECT(self), GST_PAD_MODE_PUSH, FALSE);
 }
 
 /// The base class throws away what waits at the pads, CAPS too, when aggregate() ends the stream or fails.
@@ -163,6 +192,11 @@ gboolean sink_event(GstAggregator* aggregator, GstAggregatorPad* pad, GstEvent* 
         self->state->qos.reset();  // what the sinks said was about the old one's times
       }
       break;
+    case GST_EVENT_SEGMENT_DONE:
+      // The output's segment is that of the colour stream, and is done when that one is.
+      if (index == kRgb) break;
+      gst_event_unref(event);
+      return TRUE;
     case GST_EVENT_GAP: {
       GST_OBJECT_LOCK(pad);
       GstFormat format = pad->segment.format;
@@ -223,6 +257,7 @@ gboolean src_query(GstAggregator* aggregator, GstQuery* query) {
 
 gboolean src_activate(GstAggregator* aggregator, GstPadMode, gboolean active) {
   State& state = *GST_RGBD_REFINE(aggregator)->state;
+  if (state.task_starter == g_thread_self()) return TRUE;
   state.active = active;
   if (active) {
     state.interrupt.reset();

@@ -153,7 +153,8 @@ gboolean stop(GstAggregator* aggregator) {
   run_stats_messages(self, false);
   state.model.close();
   state.inputs = {};
-  state.upstream_latency = state.pipeline_latency = state.dropped_alone = GST_CLOCK_TIME_NONE;
+  state.upstream_latency = state.pipeline_latency = GST_CLOCK_TIME_NONE;
+  state.dropped_alone = kUntimed;
   state.has_output = false;
   state.segment_sent = state.discontinuous = false;
   gst_clear_buffer(&state.last_refined);
@@ -202,7 +203,7 @@ void take_swapped_model(GstRgbdRefine* self) {
   if (!state.model.take_swapped()) return;
   std::shared_ptr<Refiner> refiner = state.model.current();
   if (!refiner) return;
-  state.latency.reset(0);
+  state.latency.forget();
   post_warnings(self, refiner->info());
   GST_INFO_OBJECT(self, "exchanged for %s", refiner->info().model.c_str());
   post_model_updated(self, refiner->info().model, nullptr);

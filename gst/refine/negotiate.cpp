@@ -70,10 +70,8 @@ gboolean set_input_caps(GstRgbdRefine* self, InputIndex index, GstCaps* caps) {
   if (index == kDepth) input.caps_unit = depth_unit_of(caps).value_or(0);
   update_frame_durations(self);
   gst_pad_mark_reconfigure(GST_AGGREGATOR_SRC_PAD(self));
-  if (index == kRgb) {
-    report_latency(self);
-    warm_up(self, {width, height});
-  }
+  report_latency(self);
+  if (index == kRgb) warm_up(self, {width, height});
   return TRUE;
 }
 
@@ -123,7 +121,11 @@ gboolean negotiated_src_caps(GstAggregator* aggregator, GstCaps* caps) {
   State& state = *GST_RGBD_REFINE(aggregator)->state;
   GstVideoInfo info;
   double unit = depth_unit_of(caps).value_or(RGBD_DEFAULT_DEPTH_UNIT);
-  if (!gst_video_info_from_caps(&info, caps)) return FALSE;
+  if (!gst_video_info_from_caps(&info, caps)) {
+    GST_ELEMENT_ERROR(aggregator, STREAM, FORMAT, ("Depth frames of that size cannot be made."),
+                      ("%" GST_PTR_FORMAT, caps));
+    return FALSE;
+  }
   if (!state.has_output || unit != state.output_unit || !gst_video_info_is_equal(&info, &state.output)) {
     gst_clear_buffer(&state.last_refined);
   }

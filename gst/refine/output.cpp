@@ -32,6 +32,13 @@ GstFlowReturn pass_over_bad(GstRgbdRefine* self, GstBuffer* rgb, const char* pro
   return push_nothing(self, rgb);
 }
 
+/// Whoever interrupted tells downstream, or stops it; an event of ours might have to wait there.
+GstFlowReturn drop_flushed(State& state) {
+  state.stats.dropped(Drop::kFlushed);
+  state.discontinuous = true;
+  return GST_AGGREGATOR_FLOW_NEED_DATA;
+}
+
 BufferPtr allocate(GstRgbdRefine* self) {
   GstBuffer* buffer = nullptr;
   if (GstBufferPool* pool = gst_aggregator_get_buffer_pool(GST_AGGREGATOR(self))) {
@@ -57,10 +64,14 @@ BufferPtr allocate(GstRgbdRefine* self) {
   return BufferPtr(buffer);
 }
 
-GstFlowReturn push(GstRgbdRefine* self, BufferPtr out, GstBuffer* rgb, Made how) {
+/// `flushes`: of the inputs when the frames came that are in it.
+GstFlowReturn push(GstRgbdRefine* self, BufferPtr out, GstBuffer* rgb, Made how, const Flushes& flushes) {
   State& state = *self->state;
   auto* aggregator = GST_AGGREGATOR(self);
+  if (flushes != Flushes{state.interrupt.flushes(kRgb), state.interrupt.flushes(kDepth)})
+    return drop_flushed(state);
   copy_metadata(rgb, state.inputs[kRgb].info, out.get(), state.output);
+  GST_BUFFER_FLAG_UNSET(out.get(), GST_BUFFER_FLAG_GAP);
   gst_aggregator_selected_samples(aggregator, GST_BUFFER_PTS(rgb), GST_BUFFER_DTS(rgb),
                                   GST_BUFFER_DURATION(rgb), nullptr);
   if (GST_BUFFER_PTS_IS_VALID(rgb)) {
@@ -87,6 +98,7 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
     return push_nothing(self, rgb);
   }
   GstClockTime began = gst_util_get_timestamp();
+  const Flushes flushes{state.inputs[kRgb].flushes, state.inputs[kDepth].flushes};
   try {
     auto image = std::make_shared<MappedFrame>(rgb, state.inputs[kRgb].info, GST_MAP_READ, "rgb");
     auto measured = std::make_shared<MappedFrame>(depth, state.inputs[kDepth].info, GST_MAP_READ, "depth");
@@ -102,14 +114,8 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
                 "A depth frame has no valid pixel; there is no depth in its output either.");
       write_zeros(output);
     } else {
-      std::optional<Result> result = run_pair(state, image_view(image), input, output,
-                                              {state.inputs[kRgb].flushes, state.inputs[kDepth].flushes});
-      if (!result) {
-        // Whoever interrupted tells downstream, or stops it; an event of ours might have to wait there.
-        state.stats.dropped(Drop::kFlushed);
-        state.discontinuous = true;
-        return GST_AGGREGATOR_FLOW_NEED_DATA;
-      }
+      std::optional<Result> result = run_pair(state, image_view(image), input, output, flushes);
+      if (!result) return drop_flushed(state);
       GstClockTime took = gst_util_get_timestamp() - began;
       state.stats.refined(*result, static_cast<double>(took) / GST_MSECOND);
       GST_LOG_OBJECT(self, "refined %" GST_TIME_FORMAT " in %" GST_TIME_FORMAT,
@@ -120,9 +126,9 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
     gst_clear_buffer(&state.last_refined);
     if (settings.skip_policy == SkipPolicy::kRepeat) {
       state.last_refined = gst_buffer_copy(buffer.get());
-      state.last_refined_flushes = {state.inputs[kRgb].flushes, state.inputs[kDepth].flushes};
+      state.last_refined_flushes = flushes;
     }
-    return push(self, std::move(buffer), rgb, Made::kRefined);
+    return push(self, std::move(buffer), rgb, Made::kRefined, flushes);
   } catch (const BadFrame& bad) {
     return pass_over_bad(self, rgb, bad.what());
   } catch (const Error& error) {
@@ -136,6 +142,8 @@ GstFlowReturn push_skipped(GstRgbdRefine* self, const Settings& settings, GstBuf
   State& state = *self->state;
   BufferPtr out;
   Made how = Made::kRaw;
+  const Flushes flushes{state.inputs[kRgb].flushes,
+                        depth ? state.inputs[kDepth].flushes : state.interrupt.flushes(kDepth)};
   // Of before a flush, also of one pad alone.
   if (state.last_refined_flushes != Flushes{state.interrupt.flushes(kRgb), state.interrupt.flushes(kDepth)})
     gst_clear_buffer(&state.last_refined);
@@ -161,14 +169,15 @@ GstFlowReturn push_skipped(GstRgbdRefine* self, const Settings& settings, GstBuf
   GstCustomMeta* meta = gst_buffer_add_custom_meta(out.get(), kSkipMeta);
   gst_structure_set(gst_custom_meta_get_structure(meta), "refined", G_TYPE_BOOLEAN, FALSE, "skew",
                     G_TYPE_INT64, gint64{skew}, nullptr);
-  return push(self, std::move(out), rgb, how);
+  return push(self, std::move(out), rgb, how, flushes);
 }
 
 GstFlowReturn push_nothing(GstRgbdRefine* self, GstBuffer* rgb) {
   State& state = *self->state;
   state.discontinuous = true;
   // A synchronising sink holds each gap as long as a frame, and behind a camera every next pair would be too
-  // old by then. Live mixers have deadlines of their own; others would wait for this frame's time for ever.
+  // old by then. Live mixers have deadlines of their own, and the muxers that wait, those on GstCollectPads,
+  // take no notice of gaps: they want leaky=none.
   if (!GST_CLOCK_TIME_IS_VALID(state.upstream_latency)) push_gap(self, rgb);
   return GST_AGGREGATOR_FLOW_NEED_DATA;
 }

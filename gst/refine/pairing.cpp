@@ -10,15 +10,16 @@ Step by_order(const Head& rgb, const Head& depth) {
   return depth.gap ? Step::kRgbNoDepth : Step::kPair;
 }
 
-Step by_time(const Head& rgb, const Head& depth, uint64_t tolerance) {
+Step by_time(const Head& rgb, const Head& depth, int64_t tolerance) {
   if (depth.gap) {
     // Near a gap's end the next depth frame may still be within the tolerance.
-    return rgb.running_time + tolerance < depth.end_time ? Step::kRgbAlone : Step::kDepthAlone;
+    return depth.end_time - rgb.running_time > tolerance ? Step::kRgbAlone : Step::kDepthAlone;
   }
-  if (rgb.running_time < depth.running_time) {
-    return depth.running_time - rgb.running_time <= tolerance ? Step::kPair : Step::kRgbAlone;
-  }
-  return rgb.running_time - depth.running_time <= tolerance ? Step::kPair : Step::kDepthAlone;
+  int64_t later = depth.running_time - rgb.running_time;  // depth than colour
+  if (later >= 0) return later > tolerance ? Step::kRgbAlone : Step::kPair;
+  // Of two depth frames within the tolerance the nearer one; a colour frame less would be the greater loss.
+  bool next_is_nearer = depth.length > 0 && -later > depth.length / 2;
+  return -later > tolerance || next_is_nearer ? Step::kDepthAlone : Step::kPair;
 }
 
 }  // namespace
@@ -33,7 +34,7 @@ Step decide(const Head& rgb, const Head& depth, const PairingRule& rule, bool ti
     return depth.eos || timeout ? Step::kRgbAlone : Step::kWait;
   }
   // A frame without a timestamp has only its place in the order.
-  if (rule.by_order || rgb.running_time == kNoTime || depth.running_time == kNoTime) {
+  if (rule.by_order || rgb.running_time == kUntimed || depth.running_time == kUntimed) {
     return by_order(rgb, depth);
   }
   if (rgb.gap) return Step::kRgbGap;

@@ -10,18 +10,23 @@ namespace rgbd::refine {
 /// No time; the same bits as GST_CLOCK_TIME_NONE.
 inline constexpr uint64_t kNoTime = UINT64_MAX;
 
+/// Running times of frames are signed: of a frame that the start of a segment cuts, or a pad's offset moves
+/// before it, it is the time that counts, not where it is cut.
+inline constexpr int64_t kUntimed = INT64_MIN;
+
 /// What waits at the head of one pad.
 struct Head {
   bool waiting = false;             // a frame or a gap
   bool eos = false;                 // nothing waits and nothing will come
   bool gap = false;                 // a stretch of time without data, [running_time, end_time)
-  uint64_t running_time = kNoTime;  // ns; kNoTime: the frame has no timestamp
-  uint64_t end_time = kNoTime;      // ns, gaps only
+  int64_t running_time = kUntimed;  // ns; kUntimed: the frame has no timestamp
+  int64_t end_time = kUntimed;      // ns, gaps only
+  int64_t length = 0;               // ns from one frame to the next; 0: not known
 };
 
 struct PairingRule {
-  bool by_order = false;   // first with first, whatever the times say
-  uint64_t tolerance = 0;  // ns, how far apart the running times of a pair may be
+  bool by_order = false;  // first with first, whatever the times say
+  int64_t tolerance = 0;  // ns, how far apart the running times of a pair may be
 };
 
 enum class Step {

@@ -47,7 +47,7 @@ inline constexpr const char* kSkipMeta = "rgbd-refine";
 
 /// Each of these is said once per start.
 struct Said {
-  bool no_timestamp = false, bad_frame = false, no_depth = false, silent = false;
+  bool no_timestamp = false, bad_frame = false, no_depth = false, silent = false, apart = false;
 };
 
 struct State {
@@ -58,6 +58,8 @@ struct State {
   Runtime* runtime = nullptr;              // set at NULL->READY, never changed after
   Interrupt interrupt;
   std::atomic<bool> active = false;  // the src pad
+  /// Calls src_activate() to start the task, and for nothing else; null: nobody does.
+  std::atomic<GThread*> task_starter = nullptr;
   Model model;
   Stats stats;
   Qos qos;
@@ -85,11 +87,17 @@ struct State {
   GstClockTime own_latency = 0;                         // what the LATENCY query adds to upstream's
   GstClockTime upstream_latency = GST_CLOCK_TIME_NONE;  // as of the last turn; NONE: not live
   /// Running time of the last colour frame dropped for its age while its depth had yet to come.
-  GstClockTime dropped_alone = GST_CLOCK_TIME_NONE;
+  int64_t dropped_alone = kUntimed;
   Said said;
 
   ~State() { gst_clear_buffer(&last_refined); }
 };
+
+/// The running time of a head as a time on the clock, NONE without a timestamp.
+inline GstClockTime clock_time(const Head& head) {
+  if (head.running_time == kUntimed) return GST_CLOCK_TIME_NONE;
+  return head.running_time > 0 ? static_cast<GstClockTime>(head.running_time) : 0;
+}
 
 /// A frame's length by the input's caps; NONE: they name no framerate.
 inline GstClockTime frame_length(const Input& input) {
@@ -171,6 +179,9 @@ bool drop_for_age(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb,
 // waiting.cpp
 /// Until when the base class is to wait for the partner of a frame that waits alone.
 GstClockTime get_next_time(GstAggregator* aggregator);
+/// One of these two frames has no partner since the other is too far ahead. Says so once, when it is very
+/// far.
+void note_distance(GstRgbdRefine* self, const Head& rgb, const Head& depth);
 /// A frame of `running_time` got no partner from this pad in time. Says so once, when that goes on.
 void note_silence(GstRgbdRefine* self, InputIndex index, GstClockTime running_time);
 

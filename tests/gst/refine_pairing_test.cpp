@@ -20,10 +20,10 @@ using rgbd::testing::Output;
 using rgbd::testing::rgb_frame;
 using rgbd::testing::Rig;
 
-Head frame(uint64_t time) {
-  return {true, false, false, time, time + 33};
+Head frame(int64_t time) {
+  return {true, false, false, time, time == kUntimed ? time : time + 33};
 }
-Head gap(uint64_t from, uint64_t to) {
+Head gap(int64_t from, int64_t to) {
   return {true, false, true, from, to};
 }
 Head empty() {
@@ -67,8 +67,8 @@ TEST(Decide, OrderIgnoresTimes) {
   EXPECT_EQ(decide(frame(0), frame(100000), kByOrder, false), Step::kPair);
   EXPECT_EQ(decide(frame(0), gap(100000, 200000), kByOrder, false), Step::kRgbNoDepth);
   EXPECT_EQ(decide(gap(0, 1), frame(100000), kByOrder, false), Step::kRgbGapPair);
-  EXPECT_EQ(decide(frame(kNoTime), frame(100), kByTime, false), Step::kPair) << "no timestamp: by order";
-  EXPECT_EQ(decide(frame(100), frame(kNoTime), kByTime, false), Step::kPair);
+  EXPECT_EQ(decide(frame(kUntimed), frame(100), kByTime, false), Step::kPair) << "no timestamp: by order";
+  EXPECT_EQ(decide(frame(100), frame(kUntimed), kByTime, false), Step::kPair);
 }
 
 class Pairing : public ::testing::Test {
@@ -173,6 +173,39 @@ TEST_F(Pairing, SlowColourAndFastDepthTakesTheNearestDepth) {
   std::vector<Output> frames = rig.pull_all();
   EXPECT_EQ(frames.size(), 10u);
   expect_matching(frames);
+}
+
+TEST_F(Pairing, OfTwoDepthFramesWithinTheToleranceTheNearerOneIsTaken) {
+  for (const char* rate : {"30/1", "0/1"}) {  // else by the buffers' durations
+    SCOPED_TRACE(rate);
+    Rig rig("pts-tolerance=50000000");
+    rig.set_rgb_caps(std::string("video/x-raw,format=RGB,width=16,height=16,framerate=") + rate);
+    rig.set_depth_caps(std::string("video/x-raw,format=GRAY16_LE,width=16,height=16,framerate=") + rate);
+    ASSERT_TRUE(rig.play());
+    for (int n = 0; n < 10; ++n) {
+      if (n != 0 && n != 5) rig.push_rgb(rgb_frame(n, n * kFrame));
+      rig.push_depth(depth_frame(n, n * kFrame));
+    }
+    rig.end();
+    std::vector<Output> frames = rig.pull_all();
+    EXPECT_EQ(frames.size(), 8u);
+    expect_matching(frames);
+  }
+}
+
+TEST_F(Pairing, SyncModeActsFromTheNextStart) {
+  Rig rig;
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  ASSERT_TRUE(rig.pull());
+  rig.set("sync-mode", "order");
+  rig.push_rgb(rgb_frame(1, kFrame));
+  rig.push_depth(depth_frame(2, 2 * kFrame));
+  rig.push_pair(3);
+  rig.end();
+  auto frames = rig.pull_all();
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(frames[0].rgb_number, 3);
 }
 
 TEST_F(Pairing, ToleranceIsTheUsersWord) {
