@@ -55,11 +55,11 @@ void post_warnings(GstRgbdRefine* self, const Info& info) {
 }
 
 void post_model_updated(GstRgbdRefine* self, const std::string& model, const char* error) {
-  gst_element_post_message(
-      GST_ELEMENT(self),
-      gst_message_new_element(GST_OBJECT(self),
-                              gst_structure_new("rgbd-model-updated", "model", G_TYPE_STRING, model.c_str(),
-                                                "error", G_TYPE_STRING, error, nullptr)));
+  gchar* name = g_utf8_make_valid(model.c_str(), -1);  // a file may be called anything
+  GstStructure* structure = gst_structure_new("rgbd-model-updated", "model", G_TYPE_STRING, name, "error",
+                                              G_TYPE_STRING, error, nullptr);
+  g_free(name);
+  gst_element_post_message(GST_ELEMENT(self), gst_message_new_element(GST_OBJECT(self), structure));
 }
 
 /// Runs the network twice and starts the latency estimate from it: the first run at a size is slower than the

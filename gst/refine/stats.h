@@ -50,7 +50,7 @@ class Stats {
   uint64_t skew_sum_ns_ = 0, skew_count_ = 0, skew_max_ns_ = 0;
   std::array<Window, kStages> ms_;
   uint64_t batch_sum_ = 0, batch_count_ = 0, batch_max_ = 0;  // pairs in the forward pass of each pair
-  double min_inverse_depth_ = 0, max_inverse_depth_ = 0;  // of the last refined pair
+  double min_inverse_depth_ = 0, max_inverse_depth_ = 0;      // of the last refined pair
   uint64_t host_to_device_copies_ = 0, device_to_host_copies_ = 0;
   uint64_t host_to_device_bytes_ = 0, device_to_host_bytes_ = 0;
 };
