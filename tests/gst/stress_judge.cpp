@@ -33,14 +33,14 @@ void Judge::fail(const std::string& what, const OutputFrame& frame) {
                 << watch_.report();
 }
 
-void Judge::judge_age(Stream& stream, const Sent& sent, const char* name) {
+void Judge::judge_age(Stream& stream, const Sent& sent, Part part) {
   uint64_t now = stream.generation();
   if (sent.generation == now) return;
-  EXPECT_GE(sent.generation, stream.floor()) << name << " from before a flush of both streams";
+  constexpr const char* kNames[] = {"colour", "depth", "colour that is shown again"};
+  EXPECT_GE(sent.generation, stream.floor()) << kNames[part] << " from before a flush of both streams";
   // The flush of one pad does not stop what has left the engine already: that is one frame.
-  size_t index = &stream == &rgb_ ? 0 : 1;
-  if (std::exchange(stale_generation_[index], now) != now) stale_count_[index] = 0;
-  EXPECT_LE(++stale_count_[index], 1u) << name << " from before a flush of its stream";
+  if (std::exchange(stale_generation_[part], now) != now) stale_count_[part] = 0;
+  EXPECT_LE(++stale_count_[part], 1u) << kNames[part] << " from before a flush of its stream";
 }
 
 void Judge::frame(const OutputFrame& frame) {
@@ -70,7 +70,7 @@ void Judge::frame(const OutputFrame& frame) {
   if (repeated) {
     EXPECT_EQ(frame.depth_number, last_refined_depth_) << "not the last refined frame again";
     EXPECT_EQ(frame.rgb_number, last_refined_rgb_) << "not the last refined frame again";
-    judge_age(rgb_, *shown, "colour");
+    judge_age(rgb_, *shown, kShownAgain);
   } else {
     EXPECT_TRUE(!last_depth_ || depth->serial > last_depth_->serial) << "depth out of order";
     bool timed = GST_CLOCK_TIME_IS_VALID(rgb->pts) && GST_CLOCK_TIME_IS_VALID(depth->pts);
@@ -89,8 +89,8 @@ void Judge::frame(const OutputFrame& frame) {
     EXPECT_EQ(frame.width, rgb->width);
     EXPECT_EQ(frame.height, rgb->height);
   }
-  judge_age(rgb_, *rgb, "colour");
-  judge_age(depth_, *depth, "depth");
+  judge_age(rgb_, *rgb, kColour);
+  judge_age(depth_, *depth, kDepth);
   if (::testing::UnitTest::GetInstance()->current_test_info()->result()->total_part_count() != failures)
     fail("wrong output", frame);
   last_rgb_ = rgb;

@@ -44,7 +44,8 @@ class Judge {
 
  private:
   // Under mutex_.
-  void judge_age(Stream& stream, const Sent& sent, const char* name);
+  enum Part { kColour, kDepth, kShownAgain };
+  void judge_age(Stream& stream, const Sent& sent, Part part);
   void fail(const std::string& what, const OutputFrame& frame);
 
   const CameraSettings& settings_;
@@ -56,7 +57,7 @@ class Judge {
   // Of what came out last. Reset by nothing: serials only grow.
   std::optional<Sent> last_rgb_, last_depth_;
   unsigned last_refined_rgb_ = 0, last_refined_depth_ = 0;
-  std::array<uint64_t, 2> stale_generation_{}, stale_count_{};
+  std::array<uint64_t, 3> stale_generation_{}, stale_count_{};  // by Part
   bool ended_ = false;
   uint64_t fresh_ = 0;  // refined frames of the newest generations, in a row
 };
