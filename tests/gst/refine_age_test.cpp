@@ -1,42 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// A camera that is three times as fast as the model: how old is what comes out, after ten minutes too? On a
-// clock that only the test moves.
-#include <gst/check/gsttestclock.h>
-#include <gtest/gtest.h>
-
+// How old a frame may be; and of a camera that is three times as fast as the model: how old is what comes
+// out, after ten minutes too?
 #include <algorithm>
 #include <vector>
 
 #include "tests/gst/environment.h"
 #include "tests/gst/fake_rgbd.h"
-#include "tests/gst/refine_rig.h"
+#include "tests/gst/live.h"
 
 namespace rgbd::testing {
 namespace {
 
+constexpr uint64_t kMs = GST_MSECOND;
 constexpr GstClockTime kSixtieth = GST_SECOND / 60;  // the camera's frame
 constexpr GstClockTime kUpstream = 100 * GST_MSECOND;
 constexpr int kFramesPerInference = 3;  // the model makes 20 a second
-
-class Age : public ::testing::Test {
- protected:
-  void SetUp() override {
-    ASSERT_TRUE(fake_rgbd::reset());
-    clock_ = gst_test_clock_new();
-  }
-  void TearDown() override {
-    fake_rgbd::release();
-    gst_object_unref(clock_);
-  }
-  GstClock* clock_ = nullptr;
-};
 
 double median(std::vector<GstClockTime> ages) {
   std::nth_element(ages.begin(), ages.begin() + static_cast<ptrdiff_t>(ages.size() / 2), ages.end());
   return static_cast<double>(ages[ages.size() / 2]);
 }
 
-TEST_F(Age, SixtyFramesASecondIntoAModelOfTwentyForTenMinutes) {
+TEST_F(Live, SixtyFramesASecondIntoAModelOfTwentyForTenMinutes) {
   const std::string fast = ",width=16,height=16,framerate=60/1";
   Rig rig("", "", true);
   rig.set_rgb_caps("video/x-raw,format=RGB" + fast);
@@ -84,6 +69,81 @@ TEST_F(Age, SixtyFramesASecondIntoAModelOfTwentyForTenMinutes) {
   const uint64_t lost = rig.stat("dropped-late") + rig.stat("dropped-unpaired-rgb");
   EXPECT_EQ(rig.stat("refined") + lost, static_cast<uint64_t>(shot));
   EXPECT_GT(rig.stat("dropped-late"), static_cast<uint64_t>(kInferences));
+}
+
+TEST_F(Live, OldPairsAreDroppedBeforeInference) {
+  struct {
+    const char* properties;
+    int64_t age;  // ns beyond upstream's latency
+    bool comes;
+  } const cases[] = {
+      {"", 2 * int64_t{kFrame}, true},
+      {"", 2 * int64_t{kFrame} + 1, false},
+      {"max-pairs=5", 5 * int64_t{kFrame}, true},
+      {"max-pairs=5", 5 * int64_t{kFrame} + 1, false},
+      {"leaky=none", 9 * int64_t{GST_SECOND}, true},
+      {"leaky=downstream", 9 * int64_t{GST_SECOND}, false},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(std::string(c.properties) + " " + std::to_string(c.age));
+    ASSERT_TRUE(fake_rgbd::reset());
+    Rig rig(c.properties, "", true);
+    play(rig, 100);
+    GstClockTime now = gst_clock_get_time(clock_) + 20 * GST_SECOND;
+    GstClockTime base = gst_element_get_base_time(rig.pipeline());
+    push(rig, 0, gst_clock_get_time(clock_) - base);
+    ASSERT_TRUE(rig.pull());
+    uint64_t before = fake_rgbd::pairs_run();
+    gst_test_clock_set_time(clock(), now);
+    push(rig, 1, now - base - 100 * kMs - static_cast<GstClockTime>(c.age));
+    push(rig, 2, now - base);
+    auto out = rig.pull();
+    ASSERT_TRUE(out);
+    EXPECT_EQ(out->rgb_number, c.comes ? 1 : 2);
+    if (c.comes) {
+      EXPECT_TRUE(rig.pull());
+    }
+    EXPECT_EQ(rig.stat("dropped-late"), c.comes ? 0u : 1u);
+    EXPECT_EQ(fake_rgbd::pairs_run() - before, c.comes ? 2u : 1u);
+  }
+}
+
+TEST_F(Live, APipelineOfMoreLatencyKeepsThePairsThatItsSinkWillShow) {
+  struct {
+    int64_t age;  // ns beyond the pipeline's latency, less the time for inference
+    bool comes;
+  } const cases[] = {{-int64_t{kFrame}, true}, {int64_t{kFrame}, true}, {int64_t{kFrame} + 1, false}};
+  constexpr GstClockTime kPipeline = 15 * GST_SECOND;  // more than inference takes on a busy machine
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.age);
+    Rig rig("model=fake:delay=20", "", true);
+    gst_pipeline_set_latency(GST_PIPELINE(rig.pipeline()), kPipeline);
+    play(rig, 100);
+    GstClockTime base = gst_element_get_base_time(rig.pipeline());
+    push(rig, 0, gst_clock_get_time(clock_) - base);
+    ASSERT_TRUE(rig.pull());
+    GstClockTime inference = latency(rig).min - 100 * kMs - kFrame;
+    EXPECT_GE(inference, 20 * kMs);
+    GstClockTime now = gst_clock_get_time(clock_) + 20 * GST_SECOND;
+    gst_test_clock_set_time(clock(), now);
+    push(rig, 1, now - base - (kPipeline - inference) - static_cast<GstClockTime>(c.age));
+    push(rig, 2, now - base);
+    auto out = rig.pull();
+    ASSERT_TRUE(out);
+    EXPECT_EQ(out->rgb_number, c.comes ? 1 : 2);
+    EXPECT_EQ(rig.stat("dropped-late"), c.comes ? 0u : 1u);
+  }
+}
+
+TEST_F(Live, AFilesPairsAreNeverTooOld) {
+  Rig rig;
+  gst_pipeline_use_clock(GST_PIPELINE(rig.pipeline()), clock_);
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  ASSERT_TRUE(rig.pull());
+  gst_test_clock_set_time(clock(), 20 * GST_SECOND);
+  rig.push_pair(1);
+  EXPECT_TRUE(rig.pull());
 }
 
 }  // namespace
