@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How old a frame may be: what `leaky` and the sinks' QoS allow, and what is dropped for it.
+#include <utility>
+
 #include "gst/refine/state.h"
 
 #define GST_CAT_DEFAULT rgbd_refine_live_debug
@@ -15,6 +17,22 @@ bool too_old(GstRgbdRefine* self, const Settings& settings, GstClockTime running
   GstClockTime now = running_now(self);
   if (!GST_CLOCK_TIME_IS_VALID(now)) return false;
   return now > running_time + allowed_age(self, settings);
+}
+
+/// For a second each frame was too old when it came, and no model had a part in that.
+void say_if_all_are_late(GstRgbdRefine* self, const Settings& settings) {
+  State& state = *self->state;
+  GstClockTime now = running_now(self);
+  if (!GST_CLOCK_TIME_IS_VALID(now)) return;
+  if (!GST_CLOCK_TIME_IS_VALID(state.late_since) || state.late_since > now) state.late_since = now;
+  if (now - state.late_since < GST_SECOND || std::exchange(state.said.late, true)) return;
+  GST_ELEMENT_WARNING(self, STREAM, FAILED,
+                      ("Nothing comes out: each frame is older than %" G_GUINT64_FORMAT
+                       " ms by now, the latency of its source and max-pairs frames. If the source is slower "
+                       "than its latency says, "
+                       "set latency or max-pairs.",
+                       allowed_age(self, settings) / GST_MSECOND),
+                      (nullptr));
 }
 
 /// Whether the sink has said that it would drop this frame; if so, says so on the bus.
@@ -76,6 +94,7 @@ GstClockTime allowed_age(GstRgbdRefine* self, const Settings& settings) {
 bool drop_for_age(GstRgbdRefine* self, const Settings& settings, GstBuffer* rgb, GstClockTime running_time) {
   if (too_old(self, settings, running_time)) {
     self->state->stats.dropped(Drop::kLate);
+    say_if_all_are_late(self, settings);
     GST_LOG_OBJECT(self, "dropped rgb %" GST_TIME_FORMAT ": too old", GST_TIME_ARGS(running_time));
     return true;
   }

@@ -153,7 +153,7 @@ gboolean stop(GstAggregator* aggregator) {
   run_stats_messages(self, false);
   state.model.close();
   state.inputs = {};
-  state.upstream_latency = state.pipeline_latency = GST_CLOCK_TIME_NONE;
+  state.upstream_latency = state.pipeline_latency = state.late_since = GST_CLOCK_TIME_NONE;
   state.dropped_alone = kUntimed;
   state.has_output = false;
   state.segment_sent = state.discontinuous = false;

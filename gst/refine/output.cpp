@@ -83,6 +83,7 @@ GstFlowReturn push(GstRgbdRefine* self, BufferPtr out, GstBuffer* rgb, Made how,
   if (std::exchange(state.discontinuous, false)) GST_BUFFER_FLAG_SET(out.get(), GST_BUFFER_FLAG_DISCONT);
   state.stats.frame_out(how);
   state.segment_sent = true;
+  state.late_since = GST_CLOCK_TIME_NONE;
   return gst_aggregator_finish_buffer(aggregator, out.release());
 }
 

@@ -47,7 +47,7 @@ inline constexpr const char* kSkipMeta = "rgbd-refine";
 
 /// Each of these is said once per start.
 struct Said {
-  bool no_timestamp = false, bad_frame = false, no_depth = false, silent = false, apart = false;
+  bool no_timestamp = false, bad_frame = false, no_depth = false, silent = false, apart = false, late = false;
 };
 
 struct State {
@@ -88,6 +88,8 @@ struct State {
   GstClockTime upstream_latency = GST_CLOCK_TIME_NONE;  // as of the last turn; NONE: not live
   /// Running time of the last colour frame dropped for its age while its depth had yet to come.
   int64_t dropped_alone = kUntimed;
+  /// When the first colour frame since the last output was dropped as late, on the clock; NONE: none was.
+  GstClockTime late_since = GST_CLOCK_TIME_NONE;
   Said said;
 
   ~State() { gst_clear_buffer(&last_refined); }

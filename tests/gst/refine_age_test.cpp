@@ -108,6 +108,24 @@ TEST_F(Live, OldPairsAreDroppedBeforeInference) {
   }
 }
 
+TEST_F(Live, ACameraThatIsSlowerThanItSaysIsToldOf) {
+  Rig rig("", "", true);
+  play(rig, 100);
+  GstClockTime base = gst_element_get_base_time(rig.pipeline());
+  constexpr GstClockTime kSlow = 500 * kMs;
+  for (int n = 0; n <= 31; ++n) {
+    gst_test_clock_set_time(clock(), base + 20 * GST_SECOND + n * kFrame + kSlow);
+    push(rig, n, 20 * GST_SECOND + n * kFrame);
+    while (rig.stat("dropped-late") <= static_cast<uint64_t>(n)) reach_deadline();
+  }
+  EXPECT_NE(rig.warning_text().find("each frame is older than 166 ms"), std::string::npos);
+  // With the latency that it has, all is well.
+  rig.set("latency", std::to_string(kSlow));
+  push(rig, 100, 20 * GST_SECOND + 40 * kFrame);
+  EXPECT_TRUE(rig.pull());
+  EXPECT_EQ(rig.count_now(GST_MESSAGE_WARNING), 0) << "said once";
+}
+
 TEST_F(Live, APipelineOfMoreLatencyKeepsThePairsThatItsSinkWillShow) {
   struct {
     int64_t age;  // ns beyond the pipeline's latency, less the time for inference
