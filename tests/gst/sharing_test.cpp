@@ -199,10 +199,11 @@ TEST_F(Sharing, TakesTurns) {
     ASSERT_TRUE(camera->rig.play());
     camera->push(0, kFrames);
   }
-  // When one has had its last turn, the others have had about as many: they have begun a little later, and
-  // one that is not back in time for a turn misses it.
+  // When one has had its last turn, the others have had turns too, on a quiet machine about as many: one that
+  // is not back in time for a turn misses it, and on a busy one many do. What the order is, engine_test
+  // tells.
   for (unsigned i = 0; i < kFrames; ++i) ASSERT_TRUE(cameras_.back()->rig.pull());
-  for (auto& camera : cameras_) EXPECT_GE(camera->rig.stat("refined"), kFrames / 2);
+  for (auto& camera : cameras_) EXPECT_GE(camera->rig.stat("refined"), kFrames / 10);
 }
 
 TEST_F(Sharing, StartsAndStopsInAnyOrder) {
