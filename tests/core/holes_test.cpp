@@ -246,13 +246,17 @@ TEST(LargeHoles, OfEachPairOfABatchAreItsOwn) {
   options.batch_size = 2;
   options.batch_timeout_ns = test::kHour;
   std::atomic<int64_t> together = 0;
-  const auto engine = open_engine(options, test::loads([&](const at::Tensor& x) {
-                                    together = x.size(0);
-                                    return at::zeros({x.size(0), x.size(2), x.size(3)}, at::kFloat).add_(1);
-                                  }));
+  options.instance_id = "two";  // one element would wait for nobody
+  const auto open = [&] {
+    return open_engine(options, test::loads([&](const at::Tensor& x) {
+                         together = x.size(0);
+                         return at::zeros({x.size(0), x.size(2), x.size(3)}, at::kFloat).add_(1);
+                       }));
+  };
+  const auto one = open(), other = open();
   test::Pair whole(1000), holed(1000);
   std::fill_n(holed.raw.begin(), 14 * 28, uint16_t{0});
-  auto first = holed.submit(engine, test::kA), second = whole.submit(engine, test::kB);
+  auto first = holed.submit(one, test::kA), second = whole.submit(other, test::kB);
   EXPECT_TRUE(first->wait());
   EXPECT_TRUE(second->wait());
   EXPECT_EQ(together, 2);
