@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long a frame waits for its partner, and what becomes of it then.
 #include <string>
-#include <thread>
 
 #include "tests/gst/environment.h"
 #include "tests/gst/fake_rgbd.h"
