@@ -27,6 +27,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "core/cuda/module.h"
 #include "core/errors.h"
 #include "core/log.h"
 #include "core/paths.h"
@@ -37,7 +38,7 @@ namespace {
 // What became of librgbd-cuda.so; written once.
 struct CudaModule {
   std::string problem;  // why there is none
-  int (*device_count)() = nullptr;
+  const cuda::Module* module = nullptr;
 };
 
 CudaModule open_cuda_module() {
@@ -50,8 +51,9 @@ CudaModule open_cuda_module() {
     module.problem = "no CUDA module at " + path;
   } else if (void* handle =
                  dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL)) {  // never closed: torch has no way back
-    module.device_count = reinterpret_cast<int (*)()>(dlsym(handle, "rgbd_cuda_device_count"));
-    if (!module.device_count) module.problem = path + " is not librgbd's CUDA module";
+    if (auto* entry = reinterpret_cast<decltype(&rgbd_cuda_module)>(dlsym(handle, "rgbd_cuda_module")))
+      module.module = entry(cuda::kModuleVersion, log);
+    if (!module.module) module.problem = path + " is not the CUDA module of this librgbd";
   } else {
     const char* reason = dlerror();
     module.problem = std::string("the CUDA module cannot be opened: ") + (reason ? reason : path);
@@ -60,7 +62,7 @@ CudaModule open_cuda_module() {
   return module;
 }
 
-const CudaModule& cuda_module() {
+const CudaModule& opened() {
   static const CudaModule& module =
       *new CudaModule(open_cuda_module());  // threads ask while the process ends
   return module;
@@ -198,13 +200,17 @@ std::vector<Operation> operations() {
 }  // namespace
 
 void load_cuda_module() {
-  cuda_module();
+  opened();
+}
+
+const cuda::Module* cuda_module() {
+  return opened().module;
 }
 
 Machine this_machine() {
   Machine machine;
-  const CudaModule& module = cuda_module();
-  const int devices = module.device_count ? module.device_count() : 0;
+  const CudaModule& module = opened();
+  const int devices = module.module ? module.module->device_count() : 0;
   if (at::hasCUDA()) {
     machine.cuda_devices = at::detail::getCUDAHooks().getNumGPUs();
   } else if (devices > 0) {

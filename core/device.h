@@ -12,6 +12,10 @@
 
 namespace rgbd {
 
+namespace cuda {
+class Module;
+}
+
 struct DeviceChoice {
   at::Device device = at::kCPU;
   Precision precision = Precision::kFp32;
@@ -21,6 +25,8 @@ struct DeviceChoice {
 /// Opens librgbd-cuda.so ($RGBD_CUDA_LIBRARY, else beside librgbd.so), once. Must run before the first ATen
 /// call of the process: torch caches its CUDA hooks then. Absent is no error (one INFO line). Never throws.
 void load_cuda_module();
+/// What it offers; null without it. Opens it first.
+const cuda::Module* cuda_module();
 
 /// "auto" = cuda, then mps, then cpu. Throws Error{kDevice} for an explicit device that is missing,
 /// Error{kInvalidArgument} for a name it does not know.

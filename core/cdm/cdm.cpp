@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/cdm/cdm.h"
 
+#include "core/cuda/module.h"
+#include "core/device.h"
+
 namespace rgbd {
 namespace cdm {
 
@@ -49,7 +52,11 @@ bool is_cdm(const Checkpoint& checkpoint) {
 }
 
 std::unique_ptr<Network> load_cdm(const Checkpoint& checkpoint, const NetworkOptions& options) {
-  return std::make_unique<cdm::Cdm>(cdm::Weights(checkpoint), options);
+  const cdm::Weights weights(checkpoint);
+  if (options.device.is_cuda() && options.optimize && !options.generic_ops && cuda_module()) {
+    if (auto network = cuda_module()->load_cdm(weights, options)) return network;
+  }
+  return std::make_unique<cdm::Cdm>(weights, options);
 }
 
 }  // namespace rgbd

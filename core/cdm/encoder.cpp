@@ -4,9 +4,8 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/silu.h>
-#include <ATen/ops/upsample_bicubic2d.h>
 
-#include <cmath>
+#include "core/cdm/positions.h"
 
 namespace rgbd::cdm {
 namespace {
@@ -64,14 +63,7 @@ Encoder::Encoder(const Weights& weights, const std::string& prefix, bool single_
 }
 
 at::Tensor Encoder::position_embedding(int64_t rows, int64_t columns) const {
-  const auto side = static_cast<int64_t>(std::llround(std::sqrt(static_cast<double>(variant_.positions))));
-  if (rows == side && columns == side) return backend_.exact(pos_embed_);
-  auto grid = pos_embed_.slice(1, 1).view({1, side, side, variant_.channels}).permute({0, 3, 1, 2});
-  // The published program asks for a scale factor, a tenth of a patch too large; the sampling uses it.
-  grid = at::upsample_bicubic2d(grid, {rows, columns}, /*align_corners=*/false, (rows + 0.1) / side,
-                                (columns + 0.1) / side);
-  grid = grid.permute({0, 2, 3, 1}).reshape({1, rows * columns, variant_.channels});
-  return backend_.exact(at::cat({pos_embed_.slice(1, 0, 1), grid}, 1));
+  return backend_.exact(resized_positions(pos_embed_, rows, columns));
 }
 
 at::Tensor Encoder::embed(const at::Tensor& image) {

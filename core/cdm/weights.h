@@ -39,12 +39,14 @@ class Weights {
   /// Reads names and shapes only. Throws Error{kBadCheckpoint}: an unknown width or depth; missing keys, the
   /// first few named and the number of all; a wrong shape. Logs keys that are not used in one line.
   explicit Weights(const Checkpoint& checkpoint);
+  virtual ~Weights() = default;
 
   const Variant& variant() const { return variant_; }
   /// Numbers in the weights this network uses.
   uint64_t parameters() const { return parameters_; }
   /// Read as float32 on the CPU into memory of its own, so that a model never lies in memory twice.
-  at::Tensor get(const std::string& key) const;
+  /// Virtual: the CUDA module cannot see it otherwise.
+  virtual at::Tensor get(const std::string& key) const;
 
  private:
   const Checkpoint& checkpoint_;

@@ -1,9 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
-// librgbd-cuda.so: brings torch's CUDA half into the process. device.cpp opens it by name before the first
-// ATen call, since torch caches its CUDA hooks then; that is all it takes for the networks to run there.
+// librgbd-cuda.so: brings torch's CUDA half into the process, and the networks written for it. device.cpp
+// opens it by name before the first ATen call, since torch caches its CUDA hooks then.
+#include "core/cuda/module.h"
+
 #include <c10/cuda/CUDAFunctions.h>
 
-#include "core/rgbd.h"
+#include "core/cuda/cdm/cdm.h"
+#include "core/cuda/log.h"
 
-/// How many CUDA devices there are; 0 without a driver. Never throws.
-extern "C" RGBD_API int rgbd_cuda_device_count() noexcept { return c10::cuda::device_count(); }
+namespace rgbd::cuda {
+namespace {
+
+class LoadedModule final : public Module {
+ public:
+  int device_count() const noexcept override { return c10::cuda::device_count(); }
+
+  std::unique_ptr<Network> load_cdm(const cdm::Weights& weights,
+                                    const NetworkOptions& options) const override {
+    return cuda::load_cdm(weights, options);
+  }
+  std::unique_ptr<Network> load_light(const light::Weights&, const NetworkOptions&) const override {
+    return nullptr;
+  }
+};
+
+Log the_log = nullptr;
+
+}  // namespace
+
+void log(LogLevel level, const std::string& text) {
+  the_log(level, text);
+}
+
+}  // namespace rgbd::cuda
+
+extern "C" const rgbd::cuda::Module* rgbd_cuda_module(int version, rgbd::cuda::Log log) noexcept {
+  if (version != rgbd::cuda::kModuleVersion) return nullptr;
+  rgbd::cuda::the_log = log;
+  static const rgbd::cuda::LoadedModule module;
+  return &module;
+}

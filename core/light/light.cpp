@@ -7,6 +7,8 @@
 
 #include <cmath>
 
+#include "core/cuda/module.h"
+#include "core/device.h"
 #include "core/light/fill.h"
 #include "core/light/range.h"
 
@@ -63,7 +65,11 @@ bool is_light(const Checkpoint& checkpoint) {
 }
 
 std::unique_ptr<Network> load_light(const Checkpoint& checkpoint, const NetworkOptions& options) {
-  return std::make_unique<light::Light>(light::Weights(checkpoint), options);
+  const light::Weights weights(checkpoint);
+  if (options.device.is_cuda() && options.optimize && !options.generic_ops && cuda_module()) {
+    if (auto network = cuda_module()->load_light(weights, options)) return network;
+  }
+  return std::make_unique<light::Light>(weights, options);
 }
 
 }  // namespace rgbd

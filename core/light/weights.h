@@ -19,12 +19,14 @@ class Weights {
   /// Reads metadata, names and shapes only. Throws Error{kBadCheckpoint}: what read_settings() throws;
   /// missing, wrongly shaped or superfluous tensors, the first few named.
   explicit Weights(const Checkpoint& checkpoint);
+  virtual ~Weights() = default;
 
   const Settings& settings() const { return settings_; }
   /// Numbers in the weights.
   uint64_t parameters() const { return parameters_; }
   /// A copy as float32 on the CPU, whatever the file's type.
-  at::Tensor get(const std::string& key) const;
+  /// Virtual: the CUDA module cannot see it otherwise.
+  virtual at::Tensor get(const std::string& key) const;
 
  private:
   const Checkpoint& checkpoint_;

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolutions through cuDNN, on maps that lie channels last.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "core/cuda/element.h"
+
+namespace rgbd::cuda {
+
+/// Square kernel, symmetric padding. Maps are [B, h, w, C] contiguous.
+class Conv {
+ public:
+  Conv() = default;
+  /// weight [out, in, k, k], bias [out] or undefined, any float type, on the device.
+  Conv(const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding, Element element);
+
+  /// x operands; returns plain numbers, without the bias. The first call of a shape times the library's
+  /// algorithms.
+  at::Tensor operator()(const at::Tensor& x) const;
+  /// relu(y + bias) as operands.
+  at::Tensor relu(const at::Tensor& x) const;
+
+  /// [out] float32, or undefined.
+  const at::Tensor& bias() const { return bias_; }
+
+ private:
+  Element element_ = Element::kFp16;
+  int64_t stride_ = 1, padding_ = 0;
+  at::Tensor weight_, bias_, plain_bias_;
+};
+
+}  // namespace rgbd::cuda

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/cuda/graph.h"
+
+#include <ATen/cuda/CUDAEvent.h>
+#include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDAGuard.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "core/cuda/log.h"
+
+namespace rgbd::cuda {
+namespace {
+
+// Two captures of one process at a time disturb each other's allocations.
+std::mutex& one_capture() {
+  static auto& mutex = *new std::mutex;
+  return mutex;
+}
+
+}  // namespace
+
+GraphCache::GraphCache() = default;
+GraphCache::~GraphCache() = default;
+
+at::Tensor GraphCache::run(const at::Tensor& x, const Forward& forward) {
+  const auto current = at::cuda::getCurrentCUDAStream(x.get_device());
+  if (current != at::cuda::getDefaultCUDAStream(x.get_device())) return on_this_stream(x, forward);
+  // The default stream cannot be captured: step aside and back.
+  const auto aside = at::cuda::getStreamFromPool(false, x.get_device());
+  at::cuda::CUDAEvent before, after;
+  before.record(current);
+  before.block(aside);
+  at::Tensor y;
+  {
+    c10::cuda::CUDAStreamGuard guard(aside);
+    y = on_this_stream(x, forward);
+  }
+  after.record(aside);
+  after.block(current);
+  y.record_stream(current);
+  x.record_stream(aside);
+  return y;
+}
+
+at::Tensor GraphCache::on_this_stream(const at::Tensor& x, const Forward& forward) {
+  if (eager_) return forward(x);
+  auto found = std::find_if(captured_.begin(), captured_.end(),
+                            [&](const Captured& c) { return x.sizes() == at::IntArrayRef(c.sizes); });
+  if (found == captured_.end()) {
+    try {
+      captured_.push_front(capture(x, forward));
+      if (captured_.size() > kMostSizes) captured_.pop_back();
+    } catch (const c10::OutOfMemoryError&) {
+      throw;
+    } catch (const std::exception& error) {
+      log(LogLevel::kWarning, std::string("the network runs without a CUDA graph, slower: ") + error.what());
+      eager_ = true;
+      return forward(x);
+    }
+    found = captured_.begin();
+  } else if (found != captured_.begin()) {
+    captured_.splice(captured_.begin(), captured_, found);
+  }
+  found->input.copy_(x);
+  found->graph->replay();
+  return found->output.clone();
+}
+
+GraphCache::Captured GraphCache::capture(const at::Tensor& x, const Forward& forward) {
+  for (int i = 0; i < 2; ++i) forward(x);
+  Captured c;
+  c.sizes = x.sizes().vec();
+  c.input = x.clone();
+  c.graph = std::make_unique<at::cuda::CUDAGraph>();
+  std::lock_guard lock(one_capture());
+  // Thread-local: what other threads of the process do meanwhile (cudaupload, a decoder) is theirs.
+  c.graph->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+  try {
+    c.output = forward(c.input);
+  } catch (...) {
+    try {
+      c.graph->capture_end();
+    } catch (...) {  // what broke the capture is what is told
+    }
+    throw;
+  }
+  c.graph->capture_end();
+  return c;
+}
+
+}  // namespace rgbd::cuda

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// cublasLt thinks in columns: a row-major [M, N] is its [N, M]. So y = x Wᵀ is asked for as yᵀ = W xᵀ, with W
+// as the transposed first matrix, and the bias runs along the columns as it should.
+#include "core/cuda/linear.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/cuda/CUDAContext.h>
+#include <ATen/cuda/CUDAEvent.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <cublasLt.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "core/rgbd.h"
+
+namespace rgbd::cuda {
+namespace {
+
+constexpr size_t kWorkspace = 32 << 20;  // bytes; what Hopper's kernels ask for
+constexpr int kCandidates = 12;          // algorithms tried per shape
+constexpr int kRuns = 8;                 // timed runs of each
+
+void check(cublasStatus_t status, const char* what) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw Error(status == CUBLAS_STATUS_ALLOC_FAILED ? ErrorCode::kOutOfMemory : ErrorCode::kDevice,
+              std::string("cublasLt: ") + what + ": " + cublasLtGetStatusString(status));
+}
+
+// One of the library's opaque objects.
+template <typename T, cublasStatus_t (*destroy)(T)>
+class Handle {
+ public:
+  Handle() = default;
+  ~Handle() {
+    if (value_) destroy(value_);
+  }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+  T* out() { return &value_; }
+  T get() const { return value_; }
+
+ private:
+  T value_ = nullptr;
+};
+using Product = Handle<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
+using Layout = Handle<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+using Preference = Handle<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
+
+template <typename Value>
+void set(const Product& product, cublasLtMatmulDescAttributes_t attribute, Value value) {
+  check(cublasLtMatmulDescSetAttribute(product.get(), attribute, &value, sizeof value),
+        "describing a product");
+}
+
+void make(Layout& layout, cudaDataType type, int64_t rows, int64_t columns, int64_t distance, int64_t groups,
+          int64_t group) {
+  check(cublasLtMatrixLayoutCreate(layout.out(), type, static_cast<uint64_t>(rows),
+                                   static_cast<uint64_t>(columns), distance),
+        "describing a matrix");
+  auto put = [&](cublasLtMatrixLayoutAttribute_t attribute, auto value) {
+    check(cublasLtMatrixLayoutSetAttribute(layout.get(), attribute, &value, sizeof value),
+          "describing a matrix");
+  };
+  put(CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, static_cast<int32_t>(groups));
+  put(CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, group);
+}
+
+cudaDataType data_type(Element element) {
+  switch (element) {
+    case Element::kFp16:
+      return CUDA_R_16F;
+    case Element::kBf16:
+      return CUDA_R_16BF;
+    case Element::kTf32x3:
+      break;
+  }
+  return CUDA_R_32F;
+}
+
+at::Tensor to_tf32(const at::Tensor& x) {
+  return x.view(at::kInt)
+      .add(0x1000)
+      .bitwise_and(static_cast<int64_t>(static_cast<int32_t>(0xffffe000)))
+      .view(at::kFloat);
+}
+
+// Small LayerScales would leave fp16's normal range once they are folded: the power of two that brings the
+// largest weight near 256.
+float scale_of(const at::Tensor& weight, Element element) {
+  if (element == Element::kTf32x3) return 1;
+  const double largest = weight.abs().max().item<double>();
+  if (!(largest > 0) || !std::isfinite(largest)) return 1;
+  return std::exp2(static_cast<float>(std::ceil(std::log2(largest)) - 8));
+}
+
+}  // namespace
+
+at::ScalarType plain_type(Element element) {
+  switch (element) {
+    case Element::kFp16:
+      return at::kHalf;
+    case Element::kBf16:
+      return at::kBFloat16;
+    case Element::kTf32x3:
+      break;
+  }
+  return at::kFloat;
+}
+
+at::Tensor weight_operand(const at::Tensor& weight, Element element, int64_t segments) {
+  if (element != Element::kTf32x3) return weight.to(plain_type(element)).contiguous();
+  auto sizes = weight.sizes().vec();
+  const auto n = sizes.back();
+  sizes.back() = segments;
+  sizes.push_back(n / segments);
+  const auto whole = weight.to(at::kFloat).contiguous().view(sizes);
+  const auto hi = to_tf32(whole), lo = to_tf32(whole - hi);
+  sizes = weight.sizes().vec();
+  sizes.back() = 3 * n;
+  return at::cat({hi, hi, lo}, -1).reshape(sizes).contiguous();
+}
+
+struct Linear::Plan {
+  Product product;
+  Layout weight, x, y;
+  cublasLtMatmulAlgo_t algorithm;
+};
+
+Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, Element element, To to, int64_t segments)
+    : element_(element), to_(to), scale_(scale_of(weight, element)) {
+  weight_ = weight_operand(scale_ == 1 ? weight : weight / scale_, element, segments);
+  if (bias.defined()) bias_ = bias.to(to == To::kSum ? at::kFloat : plain_type(element)).contiguous();
+}
+
+const Linear::Plan& Linear::plan(const Rows& x, const Rows& y, int64_t rows, int64_t groups) const {
+  auto& slot = plans_[{x.row, x.group, y.row, y.group, rows, groups}];
+  if (slot) return *slot;
+  auto plan = std::make_shared<Plan>();
+  const auto n = weight_.size(1), k = weight_.size(2);
+  const bool shared = weight_.size(0) == 1;
+  const auto in = data_type(element_), out = to_ == To::kSum ? CUDA_R_32F : in;
+  check(cublasLtMatmulDescCreate(
+            plan->product.out(),
+            element_ == Element::kTf32x3 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
+        "describing a product");
+  set(plan->product, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
+  if (bias_.defined()) {
+    set(plan->product, CUBLASLT_MATMUL_DESC_EPILOGUE,
+        to_ == To::kGelu ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_BIAS);
+    set(plan->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<const void*>(bias_.const_data_ptr()));
+    set(plan->product, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, out);
+    set(plan->product, CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE, shared ? int64_t{0} : n);
+  }
+  make(plan->weight, in, k, n, k, groups, shared ? 0 : n * k);
+  make(plan->x, in, k, rows, x.row, groups, x.group);
+  make(plan->y, out, n, rows, y.row, groups, y.group);
+
+  Preference preference;
+  check(cublasLtMatmulPreferenceCreate(preference.out()), "asking for algorithms");
+  check(cublasLtMatmulPreferenceSetAttribute(preference.get(), CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                             &kWorkspace, sizeof kWorkspace),
+        "asking for algorithms");
+  std::vector<cublasLtMatmulHeuristicResult_t> found(kCandidates);
+  int count = 0;
+  const auto handle = at::cuda::getCurrentCUDABlasLtHandle();
+  check(cublasLtMatmulAlgoGetHeuristic(handle, plan->product.get(), plan->weight.get(), plan->x.get(),
+                                       plan->y.get(), plan->y.get(), preference.get(), kCandidates,
+                                       found.data(), &count),
+        "asking for algorithms");
+  if (count == 0)
+    throw Error(ErrorCode::kUnsupported, "cublasLt has no algorithm for a product of this network");
+  found.resize(static_cast<size_t>(count));
+
+  // The library's guess is not always its best: each is run, on a result of its own.
+  const auto stream = at::cuda::getCurrentCUDAStream();
+  const auto bytes = at::TensorOptions().dtype(at::kByte).device(weight_.device());
+  const auto workspace = at::empty({static_cast<int64_t>(kWorkspace)}, bytes);
+  const auto result =
+      at::empty({((groups - 1) * y.group + (rows - 1) * y.row + n) * (out == CUDA_R_32F ? 4 : 2)}, bytes);
+  result.zero_();
+  const float alpha = scale_, beta = to_ == To::kSum ? 1.0f : 0.0f;
+  float best = INFINITY;
+  for (const auto& candidate : found) {
+    at::cuda::CUDAEvent start(cudaEventDefault), end(cudaEventDefault);
+    auto run = [&] {
+      return cublasLtMatmul(handle, plan->product.get(), &alpha, weight_.const_data_ptr(), plan->weight.get(),
+                            x.data, plan->x.get(), &beta, result.mutable_data_ptr(), plan->y.get(),
+                            result.mutable_data_ptr(), plan->y.get(), &candidate.algo,
+                            workspace.mutable_data_ptr(), kWorkspace, stream);
+    };
+    if (run() != CUBLAS_STATUS_SUCCESS) continue;
+    start.record(stream);
+    for (int i = 0; i < kRuns; ++i) run();
+    end.record(stream);
+    end.synchronize();
+    const float ms = start.elapsed_time(end);
+    if (ms < best) best = ms, plan->algorithm = candidate.algo;
+  }
+  if (!std::isfinite(best))
+    throw Error(ErrorCode::kDevice, "no algorithm of cublasLt runs a product of this network");
+  slot = std::move(plan);
+  return *slot;
+}
+
+void Linear::operator()(const Rows& x, const Rows& y, int64_t rows, int64_t groups) const {
+  const Plan& p = plan(x, y, rows, groups);
+  // From torch's allocator, which gives the same block again and again in the order of the stream.
+  const auto workspace = at::empty({static_cast<int64_t>(kWorkspace)},
+                                   at::TensorOptions().dtype(at::kByte).device(weight_.device()));
+  const float alpha = scale_, beta = to_ == To::kSum ? 1.0f : 0.0f;
+  check(cublasLtMatmul(at::cuda::getCurrentCUDABlasLtHandle(), p.product.get(), &alpha,
+                       weight_.const_data_ptr(), p.weight.get(), x.data, p.x.get(), &beta, y.data, p.y.get(),
+                       y.data, p.y.get(), &p.algorithm, workspace.mutable_data_ptr(), kWorkspace,
+                       at::cuda::getCurrentCUDAStream()),
+        "multiplying");
+}
+
+}  // namespace rgbd::cuda
