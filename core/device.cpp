@@ -27,7 +27,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "core/cuda/module.h"
+#include "core/cuda_module.h"
 #include "core/errors.h"
 #include "core/log.h"
 #include "core/paths.h"

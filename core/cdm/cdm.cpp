@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/cdm/cdm.h"
 
-#include "core/cuda/module.h"
+#include "core/cuda_module.h"
 #include "core/device.h"
 
 namespace rgbd {

@@ -82,8 +82,8 @@ __device__ inline void put8(typename Plain<E>::type* segment, int64_t columns, i
     float hi[8], lo[8];
 #pragma unroll
     for (int i = 0; i < 8; ++i) hi[i] = to_tf32(v[i]), lo[i] = to_tf32(v[i] - hi[i]);
-    store8(segment + column, hi);
-    store8(segment + columns + column, lo);
+    store8(segment + column, lo);
+    store8(segment + columns + column, hi);
     store8(segment + 2 * columns + column, hi);
   } else {
     store8(segment + column, v);

@@ -21,7 +21,10 @@ namespace {
 
 constexpr size_t kWorkspace = 32 << 20;  // bytes; what Hopper's kernels ask for
 constexpr int kCandidates = 12;          // algorithms tried per shape
-constexpr int kRuns = 8;                 // timed runs of each
+// Numbers of one TF32 product: tensor cores cut off what does not fit when they add, so long sums shrink, and
+// a new product adds the next numbers with whole float32 instead.
+constexpr int64_t kSlice = 512;
+constexpr int kRuns = 8;  // timed runs of each
 
 void check(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
@@ -120,13 +123,27 @@ at::Tensor weight_operand(const at::Tensor& weight, Element element, int64_t seg
   const auto hi = to_tf32(whole), lo = to_tf32(whole - hi);
   sizes = weight.sizes().vec();
   sizes.back() = 3 * n;
-  return at::cat({hi, hi, lo}, -1).reshape(sizes).contiguous();
+  return at::cat({hi, lo, hi}, -1).reshape(sizes).contiguous();
 }
 
-struct Linear::Plan {
+// A product over some of a row's elements.
+struct Linear::Part {
+  int64_t first = 0;
+  bool add = false;  // onto what is there
   Product product;
   Layout weight, x, y;
   cublasLtMatmulAlgo_t algorithm;
+
+  cublasStatus_t run(const Linear& linear, const cublasLtMatmulAlgo_t& with, const void* of, void* to,
+                     const at::Tensor& workspace) const {
+    const auto bytes = data_type(linear.element_) == CUDA_R_32F ? 4 : 2;
+    auto from_first = [&](const void* data) { return static_cast<const char*>(data) + first * bytes; };
+    const float alpha = linear.scale_, beta = add ? 1.0f : 0.0f;
+    return cublasLtMatmul(at::cuda::getCurrentCUDABlasLtHandle(), product.get(), &alpha,
+                          from_first(linear.weight_.const_data_ptr()), weight.get(), from_first(of), x.get(),
+                          &beta, to, y.get(), to, y.get(), &with, workspace.mutable_data_ptr(), kWorkspace,
+                          at::cuda::getCurrentCUDAStream());
+  }
 };
 
 Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, Element element, To to, int64_t segments)
@@ -135,28 +152,31 @@ Linear::Linear(const at::Tensor& weight, const at::Tensor& bias, Element element
   if (bias.defined()) bias_ = bias.to(to == To::kSum ? at::kFloat : plain_type(element)).contiguous();
 }
 
-const Linear::Plan& Linear::plan(const Rows& x, const Rows& y, int64_t rows, int64_t groups) const {
-  auto& slot = plans_[{x.row, x.group, y.row, y.group, rows, groups}];
-  if (slot) return *slot;
-  auto plan = std::make_shared<Plan>();
+// Describes one part and picks its algorithm. The library's guess is not always its best: each is timed, on a
+// result of its own.
+std::shared_ptr<Linear::Part> Linear::part(const Rows& x, const Rows& y, int64_t rows, int64_t groups,
+                                           int64_t first, int64_t past) const {
+  auto part = std::make_shared<Part>();
+  part->first = first;
+  part->add = first > 0 || to_ == To::kSum;
   const auto n = weight_.size(1), k = weight_.size(2);
   const bool shared = weight_.size(0) == 1;
   const auto in = data_type(element_), out = to_ == To::kSum ? CUDA_R_32F : in;
-  check(cublasLtMatmulDescCreate(
-            plan->product.out(),
-            element_ == Element::kTf32x3 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
+  const bool tf32 = element_ == Element::kTf32x3;
+  check(cublasLtMatmulDescCreate(part->product.out(),
+                                 tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
         "describing a product");
-  set(plan->product, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
-  if (bias_.defined()) {
-    set(plan->product, CUBLASLT_MATMUL_DESC_EPILOGUE,
+  set(part->product, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
+  if (bias_.defined() && first == 0) {
+    set(part->product, CUBLASLT_MATMUL_DESC_EPILOGUE,
         to_ == To::kGelu ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_BIAS);
-    set(plan->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<const void*>(bias_.const_data_ptr()));
-    set(plan->product, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, out);
-    set(plan->product, CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE, shared ? int64_t{0} : n);
+    set(part->product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<const void*>(bias_.const_data_ptr()));
+    set(part->product, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, out);
+    set(part->product, CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE, shared ? int64_t{0} : n);
   }
-  make(plan->weight, in, k, n, k, groups, shared ? 0 : n * k);
-  make(plan->x, in, k, rows, x.row, groups, x.group);
-  make(plan->y, out, n, rows, y.row, groups, y.group);
+  make(part->weight, in, past - first, n, k, groups, shared ? 0 : n * k);
+  make(part->x, in, past - first, rows, x.row, groups, x.group);
+  make(part->y, out, n, rows, y.row, groups, y.group);
 
   Preference preference;
   check(cublasLtMatmulPreferenceCreate(preference.out()), "asking for algorithms");
@@ -165,57 +185,58 @@ const Linear::Plan& Linear::plan(const Rows& x, const Rows& y, int64_t rows, int
         "asking for algorithms");
   std::vector<cublasLtMatmulHeuristicResult_t> found(kCandidates);
   int count = 0;
-  const auto handle = at::cuda::getCurrentCUDABlasLtHandle();
-  check(cublasLtMatmulAlgoGetHeuristic(handle, plan->product.get(), plan->weight.get(), plan->x.get(),
-                                       plan->y.get(), plan->y.get(), preference.get(), kCandidates,
-                                       found.data(), &count),
+  check(cublasLtMatmulAlgoGetHeuristic(at::cuda::getCurrentCUDABlasLtHandle(), part->product.get(),
+                                       part->weight.get(), part->x.get(), part->y.get(), part->y.get(),
+                                       preference.get(), kCandidates, found.data(), &count),
         "asking for algorithms");
-  if (count == 0)
-    throw Error(ErrorCode::kUnsupported, "cublasLt has no algorithm for a product of this network");
   found.resize(static_cast<size_t>(count));
 
-  // The library's guess is not always its best: each is run, on a result of its own.
   const auto stream = at::cuda::getCurrentCUDAStream();
   const auto bytes = at::TensorOptions().dtype(at::kByte).device(weight_.device());
   const auto workspace = at::empty({static_cast<int64_t>(kWorkspace)}, bytes);
   const auto result =
       at::empty({((groups - 1) * y.group + (rows - 1) * y.row + n) * (out == CUDA_R_32F ? 4 : 2)}, bytes);
   result.zero_();
-  const float alpha = scale_, beta = to_ == To::kSum ? 1.0f : 0.0f;
   float best = INFINITY;
   for (const auto& candidate : found) {
     at::cuda::CUDAEvent start(cudaEventDefault), end(cudaEventDefault);
-    auto run = [&] {
-      return cublasLtMatmul(handle, plan->product.get(), &alpha, weight_.const_data_ptr(), plan->weight.get(),
-                            x.data, plan->x.get(), &beta, result.mutable_data_ptr(), plan->y.get(),
-                            result.mutable_data_ptr(), plan->y.get(), &candidate.algo,
-                            workspace.mutable_data_ptr(), kWorkspace, stream);
-    };
+    auto run = [&] { return part->run(*this, candidate.algo, x.data, result.mutable_data_ptr(), workspace); };
     if (run() != CUBLAS_STATUS_SUCCESS) continue;
     start.record(stream);
     for (int i = 0; i < kRuns; ++i) run();
     end.record(stream);
     end.synchronize();
     const float ms = start.elapsed_time(end);
-    if (ms < best) best = ms, plan->algorithm = candidate.algo;
+    if (ms < best) best = ms, part->algorithm = candidate.algo;
   }
   if (!std::isfinite(best))
-    throw Error(ErrorCode::kDevice, "no algorithm of cublasLt runs a product of this network");
-  slot = std::move(plan);
-  return *slot;
+    throw Error(ErrorCode::kUnsupported, "cublasLt has no algorithm for a product of this network");
+  return part;
+}
+
+const Linear::Plan& Linear::plan(const Rows& x, const Rows& y, int64_t rows, int64_t groups) const {
+  auto& plan = plans_[{x.row, x.group, y.row, y.group, rows, groups}];
+  if (!plan.empty()) return plan;
+  const auto k = weight_.size(2);
+  if (element_ != Element::kTf32x3) {
+    plan.push_back(part(x, y, rows, groups, 0, k));
+    return plan;
+  }
+  // The first two thirds of a row's products are small, and the first slice of the last goes with them.
+  Plan parts;
+  for (int64_t first = 0, past = 2 * k / 3; first < k; first = past) {
+    past = std::min(past + kSlice, k);
+    parts.push_back(part(x, y, rows, groups, first, past));
+  }
+  return plan = std::move(parts);
 }
 
 void Linear::operator()(const Rows& x, const Rows& y, int64_t rows, int64_t groups) const {
-  const Plan& p = plan(x, y, rows, groups);
   // From torch's allocator, which gives the same block again and again in the order of the stream.
   const auto workspace = at::empty({static_cast<int64_t>(kWorkspace)},
                                    at::TensorOptions().dtype(at::kByte).device(weight_.device()));
-  const float alpha = scale_, beta = to_ == To::kSum ? 1.0f : 0.0f;
-  check(cublasLtMatmul(at::cuda::getCurrentCUDABlasLtHandle(), p.product.get(), &alpha,
-                       weight_.const_data_ptr(), p.weight.get(), x.data, p.x.get(), &beta, y.data, p.y.get(),
-                       y.data, p.y.get(), &p.algorithm, workspace.mutable_data_ptr(), kWorkspace,
-                       at::cuda::getCurrentCUDAStream()),
-        "multiplying");
+  for (const auto& part : plan(x, y, rows, groups))
+    check(part->run(*this, part->algorithm, x.data, y.data, workspace), "multiplying");
 }
 
 }  // namespace rgbd::cuda

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <tuple>
+#include <vector>
 
 #include "core/cuda/element.h"
 
@@ -45,7 +46,10 @@ class Linear {
   int64_t elements() const { return weight_.size(2); }
 
  private:
-  struct Plan;
+  struct Part;
+  using Plan = std::vector<std::shared_ptr<Part>>;
+  std::shared_ptr<Part> part(const Rows& x, const Rows& y, int64_t rows, int64_t groups, int64_t first,
+                             int64_t past) const;
   const Plan& plan(const Rows& x, const Rows& y, int64_t rows, int64_t groups) const;
 
   Element element_ = Element::kFp16;
@@ -54,7 +58,7 @@ class Linear {
   at::Tensor bias_;    // [groups, N], as y
   float scale_ = 1;    // of the product: weights of a half type are kept 1 / scale as large
   using Shape = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>;
-  mutable std::map<Shape, std::shared_ptr<Plan>> plans_;
+  mutable std::map<Shape, Plan> plans_;
 };
 
 /// The type of plain numbers.

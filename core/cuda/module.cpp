@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // librgbd-cuda.so: brings torch's CUDA half into the process, and the networks written for it. device.cpp
 // opens it by name before the first ATen call, since torch caches its CUDA hooks then.
-#include "core/cuda/module.h"
+#include "core/cuda_module.h"
 
 #include <c10/cuda/CUDAFunctions.h>
 

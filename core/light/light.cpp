@@ -7,7 +7,7 @@
 
 #include <cmath>
 
-#include "core/cuda/module.h"
+#include "core/cuda_module.h"
 #include "core/device.h"
 #include "core/light/fill.h"
 #include "core/light/range.h"

@@ -4,7 +4,6 @@
 #include <ATen/cuda/CUDAContext.h>
 #include <ATen/ops/cudnn_convolution.h>
 #include <ATen/ops/cudnn_convolution_relu.h>
-#include <ATen/ops/empty.h>
 
 #include "core/cuda/cdm/map_kernels.h"
 #include "core/cuda/linear.h"
@@ -13,7 +12,7 @@ namespace rgbd::cuda {
 
 Conv::Conv(const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding, Element element)
     : element_(element), stride_(stride), padding_(padding) {
-  weight_ = weight_operand(weight.permute({0, 2, 3, 1}), element).permute({0, 3, 1, 2});
+  weight_ = weight.to(plain_type(element)).contiguous(at::MemoryFormat::ChannelsLast);
   if (!bias.defined()) return;
   bias_ = bias.to(at::kFloat).contiguous();
   plain_bias_ = bias.to(plain_type(element));
@@ -23,7 +22,7 @@ at::Tensor Conv::operator()(const at::Tensor& x) const {
   return at::cudnn_convolution(x.permute({0, 3, 1, 2}), weight_, {padding_, padding_}, {stride_, stride_},
                                {1, 1}, 1,
                                /*benchmark=*/true, /*deterministic=*/false,
-                               /*allow_tf32=*/element_ == Element::kTf32x3)
+                               /*allow_tf32=*/false)
       .permute({0, 2, 3, 1});
 }
 
@@ -34,15 +33,13 @@ at::Tensor Conv::relu(const at::Tensor& x) const {
         .permute({0, 2, 3, 1});
   }
   const auto y = (*this)(x);
-  auto out = at::empty({y.size(0), y.size(1), y.size(2), y.size(3) * width(element_)}, y.options());
   Combination c;
   c.map = y.const_data_ptr();
   c.bias = bias_.const_data_ptr<float>();
   c.batch = y.size(0), c.height = y.size(1), c.width = y.size(2), c.channels = y.size(3);
-  c.operand = out.mutable_data_ptr();
-  c.relu = true;
+  c.bent = y.mutable_data_ptr();
   combine(c, element_, at::cuda::getCurrentCUDAStream());
-  return out;
+  return y;
 }
 
 }  // namespace rgbd::cuda

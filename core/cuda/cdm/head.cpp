@@ -76,15 +76,14 @@ at::Tensor Head::operand(const at::Tensor& x) const {
   return out;
 }
 
-// x [B, h, w, C] plain -> operands [B, factor * h, factor * w, C].
+// x [B, h, w, C] -> [B, factor * h, factor * w, C].
 at::Tensor Head::enlarged_by_weights(const Linear& linear, const at::Tensor& x, int64_t factor) const {
   const auto pixels = x.size(0) * x.size(1) * x.size(2), channels = linear.outputs() / (factor * factor);
   const auto in = operand(x);
   auto products = at::empty({pixels, linear.outputs()}, x.options());
   linear({in.mutable_data_ptr(), in.size(-1), 0}, {products.mutable_data_ptr(), linear.outputs(), 0}, pixels,
          1);
-  auto out =
-      at::empty({x.size(0), factor * x.size(1), factor * x.size(2), channels * width(element_)}, x.options());
+  auto out = at::empty({x.size(0), factor * x.size(1), factor * x.size(2), channels}, x.options());
   spread(data(products), out.mutable_data_ptr(), element_, x.size(0), x.size(1), x.size(2), factor, channels,
          at::cuda::getCurrentCUDAStream());
   return out;
@@ -93,62 +92,50 @@ at::Tensor Head::enlarged_by_weights(const Linear& linear, const at::Tensor& x, 
 at::Tensor Head::operator()(const std::array<at::Tensor, 4>& projected, int64_t batch, int64_t rows,
                             int64_t columns) const {
   const auto stream = at::cuda::getCurrentCUDAStream();
-  const auto w = width(element_);
   auto run = [&](const Combination& c) { combine(c, element_, stream); };
-  auto operands_at = [&](const Combination& c) {
-    return at::empty({c.batch, c.height, c.width, c.channels * w}, projected[0].options());
-  };
   auto map = [&](int i) { return projected[i].view({batch, rows, columns, -1}); };
 
-  std::array<at::Tensor, 4> maps;  // operands
-  maps[0] = enlarged_by_weights(up4_, map(0), 4);
-  maps[1] = enlarged_by_weights(up2_, map(1), 2);
-  maps[2] = operand(map(2));
-  {
-    const auto small = down_(operand(map(3)));
-    auto c = sum_at(small);
-    maps[3] = operands_at(c);
-    c.map = data(small), c.bias = down_.bias().const_data_ptr<float>(),
-    c.operand = maps[3].mutable_data_ptr();
-    run(c);
-  }
+  std::array<at::Tensor, 4> maps{enlarged_by_weights(up4_, map(0), 4), enlarged_by_weights(up2_, map(1), 2),
+                                 map(2), down_(map(3))};
+  auto c = sum_at(maps[3]);
+  c.map = data(maps[3]), c.bias = down_.bias().const_data_ptr<float>(), c.sum = maps[3].mutable_data_ptr();
+  run(c);
 
   at::Tensor path;  // of the level below, before it is enlarged
   for (int i = 3; i >= 0; --i) {
     const Level& level = levels_[i];
     const auto side = level.lateral(maps[i]);
-    auto sum = side;
-    auto c = sum_at(side);
-    auto bent = operands_at(c);  // relu of what comes in
-    c.skip = data(side), c.operand = bent.mutable_data_ptr(), c.relu = true;
+    auto sum = side, bent = at::empty_like(side);
+    c = sum_at(side);
+    c.skip = data(side), c.bent = bent.mutable_data_ptr();
     run(c);
     if (i < 3) {
       const auto update = level.skip2(level.skip1.relu(bent));
       sum = at::empty_like(side);
       enlarge(c, path);
-      c.map = data(update), c.bias = level.skip2.bias().const_data_ptr<float>(),
+      c.map = data(update), c.bias = level.skip2.bias().const_data_ptr<float>();
       c.sum = sum.mutable_data_ptr();
       run(c);
     }
     const auto update = level.path2(level.path1.relu(bent));
+    auto whole = at::empty({c.batch, c.height, c.width, c.channels * width(element_)}, side.options());
     c = sum_at(side);
     c.map = data(update), c.skip = data(sum), c.bias = level.path2.bias().const_data_ptr<float>();
-    c.operand = bent.mutable_data_ptr();
+    c.operand = whole.mutable_data_ptr();
     run(c);
-    path = at::empty_like(side);
     // A 1x1 convolution and a bilinear resize commute (the weights of the latter sum to one): on the small
     // map.
-    level.out({bent.mutable_data_ptr(), bent.size(-1), 0}, {path.mutable_data_ptr(), path.size(-1), 0},
+    path = at::empty_like(side);
+    level.out({whole.mutable_data_ptr(), whole.size(-1), 0}, {path.mutable_data_ptr(), path.size(-1), 0},
               path.numel() / path.size(-1), 1);
   }
 
   auto enlarged = [&](const at::Tensor& small, int64_t height, int64_t width, const at::Tensor& bias) {
-    auto c = sum_at(small);
-    c.height = height, c.width = width;
+    auto out = at::empty({batch, height, width, small.size(3)}, small.options());
+    c = sum_at(out);
     enlarge(c, small);
     if (bias.defined()) c.bias = bias.const_data_ptr<float>();  // commutes as well
-    auto out = operands_at(c);
-    c.operand = out.mutable_data_ptr();
+    c.sum = out.mutable_data_ptr();
     run(c);
     return out;
   };

@@ -35,7 +35,7 @@ __global__ void spread_kernel(const typename Plain<E>::type* x, typename Plain<E
   const int64_t source = (frame * height + y / factor) * width + px / factor;
   float v[8];
   load8(x + ((source * factor + y % factor) * factor + px % factor) * channels + column, v);
-  put8<E>(out + pixel * channels * kWidth<E>, channels, column, v);
+  store8(out + pixel * channels + column, v);
 }
 
 // Where a pixel lies in a smaller map whose corners are aligned, in torch's arithmetic.
@@ -90,12 +90,11 @@ __global__ void combine_kernel(Combination c, float scale_y, float scale_x) {
   if (c.skip) add(static_cast<const T*>(c.skip) + at);
   if (c.bias) add(c.bias + column);
   if (c.sum) store8(static_cast<T*>(c.sum) + at, v);
-  if (!c.operand) return;
-  if (c.relu) {
+  if (c.operand) put8<E>(static_cast<T*>(c.operand) + pixel * channels * kWidth<E>, channels, column, v);
+  if (!c.bent) return;
 #pragma unroll
-    for (int k = 0; k < 8; ++k) v[k] = fmaxf(v[k], 0.0f);
-  }
-  put8<E>(static_cast<T*>(c.operand) + pixel * channels * kWidth<E>, channels, column, v);
+  for (int k = 0; k < 8; ++k) v[k] = fmaxf(v[k], 0.0f);
+  store8(static_cast<T*>(c.bent) + at, v);
 }
 
 template <Element E>

@@ -11,7 +11,7 @@
 namespace rgbd::cuda {
 
 /// A transposed convolution's products spread out: x [batch, height, width, factor, factor, channels] plain
-/// -> operands [batch, factor * height, factor * width, channels].
+/// -> [batch, factor * height, factor * width, channels] plain.
 void spread(const void* x, void* out, Element element, int64_t batch, int64_t height, int64_t width,
             int64_t factor, int64_t channels, cudaStream_t stream);
 
@@ -23,9 +23,9 @@ struct Combination {
   const void* skip = nullptr;   // alike
   const float* bias = nullptr;  // [channels]
   int64_t batch = 0, height = 0, width = 0, channels = 0;
-  void* sum = nullptr;      // where the sum goes, plain, if anywhere; may be `map` or `skip`
-  void* operand = nullptr;  // and where as operands, if anywhere
-  bool relu = false;        // of the operand
+  void* sum = nullptr;      // where the sum goes, plain, if anywhere; may be `map` or `skip`…
+  void* bent = nullptr;     // … and relu of it, plain; may be `map`…
+  void* operand = nullptr;  // … and the sum as operands
 };
 void combine(const Combination& c, Element element, cudaStream_t stream);
 
