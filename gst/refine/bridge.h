@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// GStreamer buffers as the views that the core takes, pixels in place. CUDA memory gets a bridge of its own.
+// GStreamer buffers as the views that the core takes, pixels in place. What CUDA memory needs beside:
+// cuda_bridge.h.
 #pragma once
 
 #include <gst/video/video.h>

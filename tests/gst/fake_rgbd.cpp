@@ -226,6 +226,7 @@ class Refiner : public rgbd::Refiner {
     info_.architecture = "fake";
     info_.model = options.model;
     info_.device = options.device == "auto" ? "cpu" : options.device;
+    if (auto device = settings.find("device"); device != settings.end()) info_.device = device->second;
     info_.precision = options.precision;
     info_.runtime = "no torch";
     if (auto warm = settings.find("warm"); warm != settings.end())
