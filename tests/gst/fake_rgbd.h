@@ -57,6 +57,7 @@ RGBD_API int models_open();
 /// seconds.
 RGBD_API bool wait_until_models_open(int count);
 RGBD_API rgbd::Options last_options();
-RGBD_API rgbd::DepthView last_depth();  // its pointers are stale
+RGBD_API rgbd::ImageView last_image();  // its pointers are stale
+RGBD_API rgbd::DepthView last_depth();  // here too
 
 }  // namespace fake_rgbd

@@ -1,136 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 // Colour frames in CUDA memory, with the real core on a GPU: read where they lie, they give the depth that
 // the same frames in system memory give, bit by bit. Skipped where GStreamer finds no GPU.
-#define GST_USE_UNSTABLE_API  // GStreamer's CUDA library
-#include <cuda.h>
 #include <dlfcn.h>
-#include <gst/cuda/cuda-gst.h>
-#include <gst/cuda/gstcudabufferpool.h>
-#include <gst/cuda/gstcudacontext.h>
-#include <gst/cuda/gstcudaloader.h>
-#include <gst/cuda/gstcudamemory.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <map>
-#include <memory>
 #include <random>
 
+#include "tests/gst/cuda/upload.h"
 #include "tests/gst/environment.h"
-#include "tests/gst/refine_rig.h"
 #include "tests/support/seeded.h"
 
 namespace {
 
+using rgbd::testing::context_of;
+using rgbd::testing::ContextPtr;
 using rgbd::testing::frame_of;
+using rgbd::testing::kHeight;
+using rgbd::testing::kWidth;
+using rgbd::testing::noise;
 using rgbd::testing::Output;
+using rgbd::testing::raw;
 using rgbd::testing::Rig;
+using rgbd::testing::Uploader;
 
-constexpr int kWidth = 64, kHeight = 48;
 constexpr char kDepth[] = "video/x-raw,format=GRAY16_LE,width=64,height=48,framerate=30/1";
 constexpr uint64_t kDepthBytes = 2 * kWidth * kHeight;
-
-std::string raw(const std::string& format, bool cuda, int width = kWidth, int height = kHeight) {
-  return std::string("video/x-raw") + (cuda ? "(memory:CUDAMemory)" : "") + ",format=" + format +
-         ",width=" + std::to_string(width) + ",height=" + std::to_string(height) + ",framerate=30/1";
-}
-
-/// Frame n in system memory, like no other frame.
-GstBuffer* noise(const std::string& format, int n, int width = kWidth, int height = kHeight) {
-  GstBuffer* buffer = frame_of(raw(format, false, width, height), n);
-  std::mt19937 random(static_cast<unsigned>(n));
-  std::vector<guint8> bytes(gst_buffer_get_size(buffer));
-  for (guint8& byte : bytes) byte = static_cast<guint8>(random());
-  gst_buffer_fill(buffer, 0, bytes.data(), bytes.size());
-  return buffer;
-}
-
-struct Unref {
-  void operator()(GstCudaContext* context) const { gst_object_unref(context); }
-};
-using ContextPtr = std::unique_ptr<GstCudaContext, Unref>;
-
-ContextPtr context_of(GstElement* element, const char* pad_name) {
-  GstPad* pad = gst_element_get_static_pad(element, pad_name);
-  GstQuery* query = gst_query_new_context(GST_CUDA_CONTEXT_TYPE);
-  GstCudaContext* cuda = nullptr;
-  GstContext* context = nullptr;
-  if (gst_pad_query(pad, query)) gst_query_parse_context(query, &context);
-  if (context) {
-    gst_structure_get(gst_context_get_structure(context), GST_CUDA_CONTEXT_TYPE, GST_TYPE_CUDA_CONTEXT, &cuda,
-                      nullptr);
-  }
-  gst_query_unref(query);
-  gst_object_unref(pad);
-  return ContextPtr(cuda);
-}
-
-/// Copies frames into buffers of a pool in CUDA memory.
-class Uploader {
- public:
-  /// `most` buffers; 0 = as many as are wanted.
-  Uploader(GstCudaContext* context, const std::string& format, guint most = 0, int width = kWidth,
-           int height = kHeight)
-      : context_(context), pool_(gst_cuda_buffer_pool_new(context)) {
-    GstCaps* system = gst_caps_from_string(raw(format, false, width, height).c_str());
-    gst_video_info_from_caps(&info_, system);
-    gst_caps_unref(system);
-    GstCaps* caps = gst_caps_from_string(raw(format, true, width, height).c_str());
-    GstStructure* config = gst_buffer_pool_get_config(pool_);
-    gst_buffer_pool_config_set_params(config, caps, static_cast<guint>(info_.size), most, most);
-    EXPECT_TRUE(gst_buffer_pool_set_config(pool_, config));
-    EXPECT_TRUE(gst_buffer_pool_set_active(pool_, TRUE));
-    gst_caps_unref(caps);
-  }
-  ~Uploader() {
-    gst_buffer_pool_set_active(pool_, FALSE);
-    gst_object_unref(pool_);
-  }
-  Uploader(const Uploader&) = delete;
-
-  /// Waits for a buffer, and writes into it at once. Takes `from`.
-  GstBuffer* operator()(GstBuffer* from) {
-    GstBuffer* to = nullptr;
-    EXPECT_EQ(gst_buffer_pool_acquire_buffer(pool_, &to, nullptr), GST_FLOW_OK);
-    GstVideoFrame source, target;
-    EXPECT_TRUE(gst_video_frame_map(&source, &info_, from, GST_MAP_READ));
-    EXPECT_TRUE(
-        gst_video_frame_map(&target, &info_, to, static_cast<GstMapFlags>(GST_MAP_WRITE | GST_MAP_CUDA)));
-    EXPECT_TRUE(gst_cuda_context_push(context_));
-    for (guint plane = 0; plane < GST_VIDEO_FRAME_N_PLANES(&source); ++plane) {
-      gint components[GST_VIDEO_MAX_COMPONENTS];
-      gst_video_format_info_component(info_.finfo, plane, components);
-      CUDA_MEMCPY2D copy{};
-      copy.srcMemoryType = CU_MEMORYTYPE_HOST;
-      copy.srcHost = GST_VIDEO_FRAME_PLANE_DATA(&source, plane);
-      copy.srcPitch = static_cast<size_t>(GST_VIDEO_FRAME_PLANE_STRIDE(&source, plane));
-      copy.dstMemoryType = CU_MEMORYTYPE_DEVICE;
-      copy.dstDevice = reinterpret_cast<CUdeviceptr>(GST_VIDEO_FRAME_PLANE_DATA(&target, plane));
-      copy.dstPitch = static_cast<size_t>(GST_VIDEO_FRAME_PLANE_STRIDE(&target, plane));
-      copy.WidthInBytes = std::min(copy.srcPitch, copy.dstPitch);
-      copy.Height = static_cast<size_t>(GST_VIDEO_FRAME_COMP_HEIGHT(&source, components[0]));
-      EXPECT_EQ(CuMemcpy2D(&copy), CUDA_SUCCESS);
-    }
-    gst_cuda_context_pop(nullptr);
-    gst_video_frame_unmap(&target);
-    gst_video_frame_unmap(&source);
-    GST_BUFFER_PTS(to) = GST_BUFFER_PTS(from);
-    GST_BUFFER_DURATION(to) = GST_BUFFER_DURATION(from);
-    gst_buffer_unref(from);
-    return to;
-  }
-
- private:
-  GstCudaContext* context_;
-  GstBufferPool* pool_;
-  GstVideoInfo info_;
-};
 
 class CudaMemory : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     // Seeded weights: every pixel of the depth hangs on the colours.
-    model_ = std::filesystem::temp_directory_path() / ("rgbd-cuda-memory-test-" + std::to_string(getpid()));
+    model_ = std::filesystem::temp_directory_path() / ("rgbd-cuda-gpu-test-" + std::to_string(getpid()));
     rgbd::test::write_seeded(model_.string(), "tiny");
   }
   static void TearDownTestSuite() { std::filesystem::remove(model_); }
