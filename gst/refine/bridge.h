@@ -20,8 +20,9 @@ struct BadFrame : std::runtime_error {
 /// A mapped buffer. The engine may hold it after a cancelled pair, so it unmaps on whatever thread drops it.
 class MappedFrame {
  public:
-  /// Takes a reference on `buffer`. Throws BadFrame, with `name` in its text.
-  MappedFrame(GstBuffer* buffer, const GstVideoInfo& info, GstMapFlags flags, const char* name);
+  /// Takes a reference on `buffer`. `flags` are GstMapFlags, and others that lie beyond that enumeration.
+  /// Throws BadFrame, with `name` in its text.
+  MappedFrame(GstBuffer* buffer, const GstVideoInfo& info, int flags, const char* name);
   ~MappedFrame() { unmap(); }
   MappedFrame(const MappedFrame&) = delete;
   MappedFrame& operator=(const MappedFrame&) = delete;

@@ -260,8 +260,7 @@ ColorFrame CudaContext::read(GstElement* element, GstBuffer* buffer, const GstVi
     auto frame = std::make_shared<MappedFrame>(buffer, layout, GST_MAP_READ, "rgb");
     return {image_view(frame), gst_buffer_get_size(buffer)};
   }
-  auto frame = std::make_shared<MappedFrame>(buffer, layout,
-                                             static_cast<GstMapFlags>(GST_MAP_READ | GST_MAP_CUDA), "rgb");
+  auto frame = std::make_shared<MappedFrame>(buffer, layout, GST_MAP_READ | GST_MAP_CUDA, "rgb");
   ColorFrame result{image_view(frame)};
   result.view.memory = Memory::kCuda;
   result.view.cuda_stream = ready_after(memory, shared);

@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -24,6 +25,7 @@ constexpr size_t kPitch = 512;
 struct Driver {
   std::mutex mutex;
   CUctx_st primary[kDevices];
+  std::deque<CUctx_st> created;  // destroyed ones too, so that a use after the end is seen
   int users[kDevices] = {};
   int contexts = 0, waits = 0, misuses = 0;
   bool failing = false;
@@ -134,7 +136,7 @@ DRIVER_CALL cuDevicePrimaryCtxRelease_v2(CUdevice device) {
 DRIVER_CALL cuCtxCreate_v2(CUcontext* context, unsigned, CUdevice device) {
   std::lock_guard lock(driver().mutex);
   ++driver().contexts;
-  *context = new CUctx_st{device, true};  // never deleted, so that a use after its end is seen
+  *context = &driver().created.emplace_back(CUctx_st{device, true});
   current.push_back(*context);
   return CUDA_SUCCESS;
 }
