@@ -75,7 +75,7 @@ class CudaMemory : public ::testing::Test {
 TEST_F(CudaMemory, EveryFormatGivesTheDepthOfSystemMemory) {
   for (const char* format :
        {"RGB", "BGR", "RGBx", "BGRx", "RGBA", "BGRA", "ARGB", "ABGR", "NV12", "I420", "YUY2"}) {
-    for (auto [width, height] : {std::pair{kWidth, kHeight}, {63, 48}, {33, 47}}) {
+    for (auto [width, height] : {std::pair{kWidth, kHeight}, {33, 47}}) {
       // GStreamer 1.22 lays the chroma planes of I420 over each other when the height is odd.
       if (std::string(format) == "I420" && height % 2 && !GST_CHECK_VERSION(1, 24, 0)) continue;
       SCOPED_TRACE(raw(format, true, width, height));
@@ -102,7 +102,7 @@ TEST_F(CudaMemory, EveryFormatGivesTheDepthOfSystemMemory) {
 }
 
 TEST_F(CudaMemory, APoolOfTwoBuffersIsWrittenAgainOnlyWhenTheGpuHasReadIt) {
-  constexpr int kFrames = 60;
+  constexpr int kFrames = 40;
   std::vector<Output> system = expected("RGBA", kFrames);
   Rig rig(properties());
   ASSERT_TRUE(rig.set_state(GST_STATE_PAUSED));
