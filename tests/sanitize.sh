@@ -28,8 +28,9 @@ run_tests() {
 # Not rgbdtestsrc-sensor: its threads are those of rgbdtestsrc, and its pictures, of full size, take far too long.
 thread_sanitizer() {
   [ $# -gt 0 ] || set -- engine-no-torch raw-depth depthcolorize rgbdtestsrc camera-to-refine refine-pairing \
-    refine-flush refine-interrupt refine-caps refine-fixation refine-model refine-latency refine-waiting refine-age refine-qos \
-    refine-output refine-offset refine-seek refine-bad_input gst-properties gst-states gst-stress
+    refine-flush refine-interrupt refine-caps refine-cuda refine-cuda-memory refine-fixation refine-model refine-latency \
+    refine-waiting refine-age refine-qos refine-output refine-offset refine-seek refine-bad_input gst-properties gst-states \
+    gst-stress
   configure thread -Db_sanitize=thread
   # What libraries do that it cannot see into is not judged; threads of theirs have long histories.
   export TSAN_OPTIONS="ignore_noninstrumented_modules=1 history_size=7 second_deadlock_stack=1"
@@ -56,8 +57,8 @@ address_sanitizer() {
     light light-refusal raw-depth || status=1
   export ASAN_OPTIONS="$slow"
   run_tests address depthcolorize rgbdtestsrc rgbdtestsrc-sensor camera-to-refine refine-pairing refine-flush refine-interrupt \
-    refine-caps refine-fixation refine-model refine-latency refine-waiting refine-age refine-qos refine-output refine-offset \
-    refine-seek refine-bad_input gst-properties gst-states gst-leaks gst-stress || status=1
+    refine-caps refine-cuda refine-cuda-memory refine-fixation refine-model refine-latency refine-waiting refine-age \
+    refine-qos refine-output refine-offset refine-seek refine-bad_input gst-properties gst-states gst-leaks gst-stress || status=1
   # Torch beneath the elements: the slow way takes longer than its tests wait for a frame.
   export ASAN_OPTIONS="detect_leaks=0"
   run_tests address gst-sharing refine-hole || status=1

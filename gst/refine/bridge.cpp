@@ -130,7 +130,7 @@ gboolean copy_meta(GstBuffer* from, GstMeta** meta, gpointer data) {
 
 }  // namespace
 
-MappedFrame::MappedFrame(GstBuffer* buffer, const GstVideoInfo& info, GstMapFlags flags, const char* name) {
+MappedFrame::MappedFrame(GstBuffer* buffer, const GstVideoInfo& info, int flags, const char* name) {
   check_meta(buffer, info, name);
   BufferPtr whole;
   if (flags == GST_MAP_READ && is_split(buffer, info)) {
@@ -138,7 +138,7 @@ MappedFrame::MappedFrame(GstBuffer* buffer, const GstVideoInfo& info, GstMapFlag
     if (!whole) throw BadFrame(std::string("a ") + name + " buffer of several memories cannot be read");
     buffer = whole.get();
   }
-  if (!gst_video_frame_map(&frame_, &info, buffer, flags)) {
+  if (!gst_video_frame_map(&frame_, &info, buffer, static_cast<GstMapFlags>(flags))) {
     throw BadFrame(std::string("a ") + name + " buffer of " + std::to_string(gst_buffer_get_size(buffer)) +
                    " bytes cannot be mapped as " + std::to_string(GST_VIDEO_INFO_WIDTH(&info)) + "x" +
                    std::to_string(GST_VIDEO_INFO_HEIGHT(&info)) + " " +

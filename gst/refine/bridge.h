@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// GStreamer buffers as the views that the core takes, pixels in place. CUDA memory gets a bridge of its own.
+// GStreamer buffers as the views that the core takes, pixels in place. What CUDA memory needs beside:
+// cuda_bridge.h.
 #pragma once
 
 #include <gst/video/video.h>
@@ -19,8 +20,9 @@ struct BadFrame : std::runtime_error {
 /// A mapped buffer. The engine may hold it after a cancelled pair, so it unmaps on whatever thread drops it.
 class MappedFrame {
  public:
-  /// Takes a reference on `buffer`. Throws BadFrame, with `name` in its text.
-  MappedFrame(GstBuffer* buffer, const GstVideoInfo& info, GstMapFlags flags, const char* name);
+  /// Takes a reference on `buffer`. `flags` are GstMapFlags, and others that lie beyond that enumeration.
+  /// Throws BadFrame, with `name` in its text.
+  MappedFrame(GstBuffer* buffer, const GstVideoInfo& info, int flags, const char* name);
   ~MappedFrame() { unmap(); }
   MappedFrame(const MappedFrame&) = delete;
   MappedFrame& operator=(const MappedFrame&) = delete;

@@ -134,6 +134,12 @@ gboolean answer_seeking(GstRgbdRefine* self, GstQuery* query) {
   return gst_pad_peer_query(GST_PAD(self->pads[kRgb]), query);
 }
 
+/// Neighbours look for a CUDA context to share.
+bool answer_context(GstRgbdRefine* self, GstQuery* query) {
+  std::optional<int> device = cuda_device_of(self);
+  return device && self->state->cuda.answer(GST_ELEMENT(self), query, *device);
+}
+
 /// The base class throws away what waits at the pads, CAPS too, when aggregate() ends the stream or fails.
 /// Upstream does not send them again after a flush, and frames would be read in the layout of others.
 void send_caps_again(GstRgbdRefine* self, GstAggregatorPad* pad) {
@@ -224,6 +230,7 @@ gboolean sink_query(GstAggregator* aggregator, GstAggregatorPad* pad, GstQuery* 
     gst_caps_unref(caps);
     return TRUE;
   }
+  if (GST_QUERY_TYPE(query) == GST_QUERY_CONTEXT && answer_context(self, query)) return TRUE;
   return parent_class()->sink_query(aggregator, pad, query);
 }
 
@@ -251,7 +258,9 @@ gboolean src_event(GstAggregator* aggregator, GstEvent* event) {
 }
 
 gboolean src_query(GstAggregator* aggregator, GstQuery* query) {
-  if (GST_QUERY_TYPE(query) == GST_QUERY_SEEKING) return answer_seeking(GST_RGBD_REFINE(aggregator), query);
+  auto* self = GST_RGBD_REFINE(aggregator);
+  if (GST_QUERY_TYPE(query) == GST_QUERY_SEEKING) return answer_seeking(self, query);
+  if (GST_QUERY_TYPE(query) == GST_QUERY_CONTEXT && answer_context(self, query)) return TRUE;
   return parent_class()->src_query(aggregator, query);
 }
 

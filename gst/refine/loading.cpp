@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The model's life: loaded in READY->PAUSED, warmed up where a camera waits, exchanged while frames flow.
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -128,6 +129,7 @@ gboolean start(GstAggregator* aggregator) {
     GST_INFO_OBJECT(self, "%s, model %s (%s %s), %s on %s", info.runtime.c_str(), info.model.c_str(),
                     info.architecture.c_str(), info.encoder.c_str(),
                     refiner->info().optimize ? "optimized" : "plain", info.device.c_str());
+    if (std::optional<int> device = cuda_device_of(self)) state.cuda.publish(GST_ELEMENT(self), *device);
     // A file's first frame may take its time; a camera's may not.
     FrameSize size = upstream_size(self);
     if (upstream_is_live(self) && can_be_warmed_up(size)) {

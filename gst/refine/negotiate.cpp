@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Caps and allocation. Caps of a sink pad act when they reach its head, in the source task, and the src caps
 // that follow from them leave before the next aggregate().
-#include <cmath>
+#include <cstring>
+#include <memory>
+#include <optional>
 
 #include "gst/depth_unit.h"
 #include "gst/refine/src_caps.h"
@@ -22,7 +24,50 @@ void update_frame_durations(GstRgbdRefine* self) {
   GST_OBJECT_UNLOCK(self);
 }
 
+/// Those of the structures that are of frames in CUDA memory, or the others. Transfer full.
+GstCaps* in_memory(const GstCaps* caps, bool cuda) {
+  GstCaps* found = gst_caps_new_empty();
+  for (guint i = 0; i < gst_caps_get_size(caps); ++i) {
+    const GstCapsFeatures* features = gst_caps_get_features(caps, i);
+    if (is_cuda_memory(features) != cuda) continue;
+    gst_caps_append_structure_full(found, gst_structure_copy(gst_caps_get_structure(caps, i)),
+                                   gst_caps_features_copy(features));
+  }
+  return found;
+}
+
+/// Only the rates that downstream takes. Takes `caps`; transfer full.
+GstCaps* at_rates_of(GstCaps* caps, const GstCaps* downstream) {
+  GstCaps* rates = gst_caps_new_empty();
+  for (guint i = 0; i < gst_caps_get_size(downstream); ++i) {
+    const GValue* rate = gst_structure_get_value(gst_caps_get_structure(downstream, i), "framerate");
+    GstStructure* s = gst_structure_new_empty("video/x-raw");
+    if (rate) gst_structure_set_value(s, "framerate", rate);
+    rates = gst_caps_merge_structure_full(rates, s, gst_caps_features_new_any());  // in whatever memory
+  }
+  GstCaps* both = gst_caps_intersect_full(caps, rates, GST_CAPS_INTERSECT_FIRST);
+  gst_caps_unref(rates);
+  gst_caps_unref(caps);
+  return both;
+}
+
 }  // namespace
+
+std::optional<int> cuda_device_of(GstRgbdRefine* self) {
+  // The model is loaded before the pads are activated, so no caps are agreed on before its device is known.
+  // Queries that come earlier, when elements are linked or ask for a context, have the property to go by.
+  std::shared_ptr<Refiner> refiner = self->state->model.current();
+  gchar* name = g_ascii_strdown(
+      refiner ? refiner->info().device.c_str() : settings_of(self).options.device.c_str(), -1);
+  std::optional<int> device;
+  if (g_str_has_prefix(name, "cuda:")) {
+    device = static_cast<int>(g_ascii_strtoll(name + std::strlen("cuda:"), nullptr, 10));
+  } else if (g_str_equal(name, "cuda") || (!refiner && (g_str_equal(name, "auto") || !*name))) {
+    device = 0;
+  }
+  g_free(name);
+  return device;
+}
 
 double input_unit(const Settings& settings, const Input& depth) {
   if (settings.depth_unit > 0) return settings.depth_unit;
@@ -66,6 +111,8 @@ gboolean set_input_caps(GstRgbdRefine* self, InputIndex index, GstCaps* caps) {
   }
   GST_INFO_OBJECT(self->pads[index], "%" GST_PTR_FORMAT, caps);
   input.info = info;
+  input.cuda_device.reset();  // were there none, CUDA memory would be read through host memory
+  if (is_cuda_memory(gst_caps_get_features(caps, 0))) input.cuda_device = cuda_device_of(self);
   input.has_caps = true;
   if (index == kDepth) input.caps_unit = depth_unit_of(caps).value_or(0);
   update_frame_durations(self);
@@ -79,26 +126,24 @@ GstCaps* sink_caps(GstRgbdRefine* self, InputIndex index, GstCaps* filter) {
   GstCaps* caps = gst_pad_get_pad_template_caps(GST_PAD(self->pads[index]));
   if (index == kRgb) {
     // Refined depth comes at the rate of the colour frames, so a rate that downstream wants is theirs too.
-    GstCaps* allowed = gst_pad_get_allowed_caps(GST_AGGREGATOR_SRC_PAD(self));
-    if (allowed) {
-      GstCaps* rates = gst_caps_new_empty();
-      for (guint i = 0; i < gst_caps_get_size(allowed); ++i) {
-        const GValue* rate = gst_structure_get_value(gst_caps_get_structure(allowed, i), "framerate");
-        GstStructure* s = gst_structure_new_empty("video/x-raw");
-        if (rate) gst_structure_set_value(s, "framerate", rate);
-        rates = gst_caps_merge_structure(rates, s);
-      }
-      GstCaps* both = gst_caps_intersect_full(caps, rates, GST_CAPS_INTERSECT_FIRST);
-      gst_caps_unref(rates);
-      gst_caps_unref(caps);
+    if (GstCaps* allowed = gst_pad_get_allowed_caps(GST_AGGREGATOR_SRC_PAD(self))) {
+      caps = at_rates_of(caps, allowed);
       gst_caps_unref(allowed);
-      caps = both;
     }
   }
   if (filter) {
     GstCaps* both = gst_caps_intersect_full(filter, caps, GST_CAPS_INTERSECT_FIRST);
     gst_caps_unref(caps);
     caps = both;
+  }
+  if (index == kRgb) {
+    // CUDA memory first, whatever the filter prefers: cudaupload names the memory it gets before the one it
+    // can make of it, and would pass frames through.
+    GstCaps* cuda = cuda_device_of(self) ? in_memory(caps, true) : gst_caps_new_empty();
+    GstCaps* system = in_memory(caps, false);
+    gst_caps_unref(caps);
+    gst_caps_append(cuda, system);
+    caps = cuda;
   }
   return caps;
 }
@@ -191,9 +236,12 @@ gboolean decide_allocation(GstAggregator* aggregator, GstQuery* query) {
   return TRUE;
 }
 
-gboolean propose_allocation(GstAggregator*, GstAggregatorPad*, GstQuery*, GstQuery* query) {
-  // Padded rows and planes in odd places are read as they are; no pool of ours is better than upstream's.
+gboolean propose_allocation(GstAggregator* aggregator, GstAggregatorPad* pad, GstQuery*, GstQuery* query) {
+  auto* self = GST_RGBD_REFINE(aggregator);
+  // Padded rows and planes in odd places are read as they are; in system memory, no pool of ours is better
+  // than upstream's.
   gst_query_add_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr);
+  if (pad == self->pads[kRgb]) self->state->cuda.propose_pool(query);
   return TRUE;
 }
 

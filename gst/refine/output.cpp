@@ -64,6 +64,13 @@ BufferPtr allocate(GstRgbdRefine* self) {
   return BufferPtr(buffer);
 }
 
+ColorFrame read_color(GstRgbdRefine* self, GstBuffer* rgb) {
+  State& state = *self->state;
+  const Input& input = state.inputs[kRgb];
+  if (input.cuda_device) return state.cuda.read(GST_ELEMENT(self), rgb, input.info, *input.cuda_device);
+  return {image_view(std::make_shared<MappedFrame>(rgb, input.info, GST_MAP_READ, "rgb"))};
+}
+
 /// `flushes`: of the inputs when the frames came that are in it.
 GstFlowReturn push(GstRgbdRefine* self, BufferPtr out, GstBuffer* rgb, Made how, const Flushes& flushes) {
   State& state = *self->state;
@@ -101,7 +108,7 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
   GstClockTime began = gst_util_get_timestamp();
   const Flushes flushes{state.inputs[kRgb].flushes, state.inputs[kDepth].flushes};
   try {
-    auto image = std::make_shared<MappedFrame>(rgb, state.inputs[kRgb].info, GST_MAP_READ, "rgb");
+    ColorFrame color = read_color(self, rgb);
     auto measured = std::make_shared<MappedFrame>(depth, state.inputs[kDepth].info, GST_MAP_READ, "depth");
     BufferPtr buffer = allocate(self);
     auto refined = std::make_shared<MappedFrame>(buffer.get(), state.output, GST_MAP_WRITE, "output");
@@ -115,8 +122,10 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
                 "A depth frame has no valid pixel; there is no depth in its output either.");
       write_zeros(output);
     } else {
-      std::optional<Result> result = run_pair(state, image_view(image), input, output, flushes);
+      std::optional<Result> result = run_pair(state, color.view, input, output, flushes);
       if (!result) return drop_flushed(state);
+      if (color.downloaded_bytes > 0) ++result->device_to_host_copies;
+      result->device_to_host_bytes += color.downloaded_bytes;
       GstClockTime took = gst_util_get_timestamp() - began;
       state.stats.refined(*result, static_cast<double>(took) / GST_MSECOND);
       GST_LOG_OBJECT(self, "refined %" GST_TIME_FORMAT " in %" GST_TIME_FORMAT,

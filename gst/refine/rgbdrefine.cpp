@@ -7,7 +7,8 @@
  * Takes the colour stream of an RGB-D camera on the pad `rgb` and its 16-bit depth, aligned with the colour,
  * on `depth`, and puts out refined depth of the colour frames' size, rate and timestamps on `src`. Pairs are
  * found by running time; 0 is no depth; the caps field `depth-unit` says how many metres a step is.
- * A colour frame needs at least 14 pixels a side, although the caps of `rgb` begin at 1.
+ * A colour frame needs at least 14 pixels a side, although the caps of `rgb` begin at 1. It may lie in CUDA
+ * memory while the model runs on CUDA.
  *
  * Sources that push both streams from one thread in strict turn need no queues; all others need one per pad.
  *
@@ -25,13 +26,11 @@
 
 namespace refine = rgbd::refine;
 
-// The same formats in CUDA memory come as a second structure, with their own bridge.
+// Frames in CUDA memory, where there is such a thing, are the first choice: see sink_caps().
 static constexpr char kRgbCaps[] =
     GST_VIDEO_CAPS_MAKE("{ RGB, BGR, RGBx, BGRx, xRGB, xBGR, RGBA, BGRA, ARGB, ABGR, NV12, I420, YUY2 }");
 static constexpr char kDepthCaps[] = GST_VIDEO_CAPS_MAKE("{ GRAY16_LE, GRAY16_BE }");
 
-static GstStaticPadTemplate rgb_template =
-    GST_STATIC_PAD_TEMPLATE("rgb", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(kRgbCaps));
 static GstStaticPadTemplate depth_template =
     GST_STATIC_PAD_TEMPLATE("depth", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(kDepthCaps));
 static GstStaticPadTemplate src_template =
@@ -48,7 +47,10 @@ static GstStateChangeReturn gst_rgbd_refine_change_state(GstElement* element, Gs
     });
     if (!opened) return GST_STATE_CHANGE_FAILURE;
   }
-  return GST_ELEMENT_CLASS(gst_rgbd_refine_parent_class)->change_state(element, transition);
+  GstStateChangeReturn result =
+      GST_ELEMENT_CLASS(gst_rgbd_refine_parent_class)->change_state(element, transition);
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL) state.cuda.close();
+  return result;
 }
 
 static void gst_rgbd_refine_finalize(GObject* object) {
@@ -65,7 +67,12 @@ static void gst_rgbd_refine_class_init(GstRgbdRefineClass* klass) {
   refine::install_properties(object_class);
 
   element_class->change_state = gst_rgbd_refine_change_state;
-  gst_element_class_add_static_pad_template_with_gtype(element_class, &rgb_template, GST_TYPE_AGGREGATOR_PAD);
+  GstCaps* rgb_caps = refine::cuda_caps();
+  gst_caps_append(rgb_caps, gst_caps_from_string(kRgbCaps));
+  gst_element_class_add_pad_template(
+      element_class, gst_pad_template_new_with_gtype("rgb", GST_PAD_SINK, GST_PAD_ALWAYS, rgb_caps,
+                                                     GST_TYPE_AGGREGATOR_PAD));
+  gst_caps_unref(rgb_caps);
   gst_element_class_add_static_pad_template_with_gtype(element_class, &depth_template,
                                                        GST_TYPE_AGGREGATOR_PAD);
   gst_element_class_add_static_pad_template_with_gtype(element_class, &src_template, GST_TYPE_AGGREGATOR_PAD);
@@ -93,13 +100,13 @@ static void gst_rgbd_refine_class_init(GstRgbdRefineClass* klass) {
 
 static void gst_rgbd_refine_init(GstRgbdRefine* self) {
   self->state = new refine::State;
-  GstStaticPadTemplate* templates[] = {&rgb_template, &depth_template};
+  const char* names[] = {"rgb", "depth"};
   for (auto index : {refine::kRgb, refine::kDepth}) {
     GstPadTemplate* pad_template =
-        gst_element_class_get_pad_template(GST_ELEMENT_GET_CLASS(self), templates[index]->name_template);
+        gst_element_class_get_pad_template(GST_ELEMENT_GET_CLASS(self), names[index]);
     self->pads[index] =
-        GST_AGGREGATOR_PAD(g_object_new(GST_TYPE_AGGREGATOR_PAD, "name", templates[index]->name_template,
-                                        "direction", GST_PAD_SINK, "template", pad_template, nullptr));
+        GST_AGGREGATOR_PAD(g_object_new(GST_TYPE_AGGREGATOR_PAD, "name", names[index], "direction",
+                                        GST_PAD_SINK, "template", pad_template, nullptr));
     // Caps may leave out what the template bounds, as the framerate.
     GST_PAD_SET_ACCEPT_INTERSECT(self->pads[index]);
     gst_element_add_pad(GST_ELEMENT(self), GST_PAD(self->pads[index]));

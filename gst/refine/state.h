@@ -3,7 +3,7 @@
 //
 // Threads: properties and events come from any thread, aggregate() and everything about heads, caps and
 // output runs in the source task. Lock order: the base class's (STREAM, SRC, OBJECT, PAD), then ours. Ours
-// are leaves, inside Interrupt, Model, Stats and Qos; no two of them are held at once.
+// are leaves, inside Interrupt, Model, Stats, Qos and CudaContext; no two of them are held at once.
 #pragma once
 
 #include <gst/video/video.h>
@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "gst/plugin.h"
+#include "gst/refine/cuda_bridge.h"
 #include "gst/refine/debug.h"
 #include "gst/refine/interrupt.h"
 #include "gst/refine/latency.h"
@@ -34,6 +35,7 @@ struct Input {
   bool has_caps = false;
   GstVideoInfo info;
   double caps_unit = 0;                     // metres per step, of depth caps that say so; else 0
+  std::optional<int> cuda_device;           // that reads frames in CUDA memory; nothing: in system memory
   Head head;                                // of the frame at the pad's head, set by clip()
   uint64_t flushes = 0;                     // Interrupt::flushes() when it came
   GstClockTime seen = GST_CLOCK_TIME_NONE;  // running time on the clock when it first waited alone
@@ -63,6 +65,7 @@ struct State {
   Model model;
   Stats stats;
   Qos qos;
+  CudaContext cuda;
   std::atomic<bool> said_unlinked = false;  // once per start, as Said; upstream's threads
   /// Of the last LATENCY event: how long after its running time a sink shows a frame. NONE: not told yet.
   std::atomic<GstClockTime> pipeline_latency = GST_CLOCK_TIME_NONE;
@@ -144,6 +147,8 @@ gboolean negotiated_src_caps(GstAggregator* aggregator, GstCaps* caps);
 gboolean decide_allocation(GstAggregator* aggregator, GstQuery* query);
 gboolean propose_allocation(GstAggregator* aggregator, GstAggregatorPad* pad, GstQuery* decide,
                             GstQuery* query);
+/// Number of the CUDA device that the model runs on, or, before it is loaded, may run on. Any thread.
+std::optional<int> cuda_device_of(GstRgbdRefine* self);
 /// What one step of the input depth is, in metres: property, else caps, else millimetres.
 double input_unit(const Settings& settings, const Input& depth);
 /// A CAPS event reached the head of `input`. FALSE, with an error posted, when its frames cannot be used.

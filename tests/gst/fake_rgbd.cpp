@@ -33,6 +33,7 @@ struct Control {
   uint64_t pairs = 0, cancelled = 0, warm_ups = 0;
   std::optional<ErrorCode> failure;
   rgbd::Options options;
+  ImageView image;
   DepthView depth;
 };
 
@@ -143,6 +144,8 @@ class Engine {
   void submit(std::shared_ptr<Job> job) {
     change([&](Control& c) {
       job->failure = std::exchange(c.failure, {});
+      c.image = job->image;
+      c.image.owner.reset();
       c.depth = job->depth;
       c.depth.owner.reset();
       queue_.push_back(std::move(job));
@@ -226,6 +229,7 @@ class Refiner : public rgbd::Refiner {
     info_.architecture = "fake";
     info_.model = options.model;
     info_.device = options.device == "auto" ? "cpu" : options.device;
+    if (auto device = settings.find("device"); device != settings.end()) info_.device = device->second;
     info_.precision = options.precision;
     info_.runtime = "no torch";
     if (auto warm = settings.find("warm"); warm != settings.end())
@@ -376,6 +380,10 @@ bool wait_until_models_open(int count) {
 rgbd::Options last_options() {
   std::lock_guard lock(control().mutex);
   return control().options;
+}
+rgbd::ImageView last_image() {
+  std::lock_guard lock(control().mutex);
+  return control().image;
 }
 rgbd::DepthView last_depth() {
   std::lock_guard lock(control().mutex);

@@ -2,7 +2,8 @@
 // What the stand-in for librgbd does, and how a test holds it by the reins. See fake_rgbd.cpp.
 //
 // The "model" is a string: "fake:delay=20,add=3". delay: ms that one pair takes; warm: ms of a warm-up; add:
-// is added to each valid depth step, so that a test sees which model ran; warn: a text for Info::warnings.
+// is added to each valid depth step, so that a test sees which model ran; warn: a text for Info::warnings;
+// device: a text for Info::device, though nothing is computed there.
 // "fake:bad" cannot be read and a name that does not begin with "fake:" is not found. Empty is "fake:". It
 // runs on "cpu" ("auto") alone.
 //
@@ -56,6 +57,7 @@ RGBD_API int models_open();
 /// seconds.
 RGBD_API bool wait_until_models_open(int count);
 RGBD_API rgbd::Options last_options();
-RGBD_API rgbd::DepthView last_depth();  // its pointers are stale
+RGBD_API rgbd::ImageView last_image();  // its pointers are stale
+RGBD_API rgbd::DepthView last_depth();  // here too
 
 }  // namespace fake_rgbd

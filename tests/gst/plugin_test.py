@@ -44,9 +44,10 @@ class PluginWithoutTorch(unittest.TestCase):
         names = needed(PLUGIN)
         self.assertTrue(any("gstreamer" in name for name in names), names)
         for name in names:
-            self.assertNotRegex(name, r"torch|c10|rgbd|cuda|caffe|mkl")
+            if not name.startswith("libgstcuda-1.0"):  # GStreamer's own, which opens libcuda when it is needed
+                self.assertNotRegex(name, r"torch|c10|rgbd|cuda|caffe|mkl")
         closure = self.run_tool("ldd", PLUGIN).stdout
-        self.assertNotRegex(closure, r"torch|c10|librgbd|not found")
+        self.assertNotRegex(closure, r"torch|c10|librgbd|libcuda|not found")
 
     def test_cold_registry_lists_three_elements(self):
         self.assertFalse(os.path.exists(self.registry))
