@@ -2,61 +2,21 @@
 // See color.h.
 #include "core/color.h"
 
-#include <algorithm>
 #include <cmath>
+#include <iterator>
+
+#include "core/pixels.h"
 
 namespace rgbd {
 namespace {
 
-// Where the components of a packed pixel are.
-struct Packed {
-  int bytes;  // of one pixel; 0 = not a packed RGB format
-  int r, g, b;
-};
-
-Packed packed(PixelFormat format) {
-  switch (format) {
-    case PixelFormat::kRgb:
-      return {3, 0, 1, 2};
-    case PixelFormat::kBgr:
-      return {3, 2, 1, 0};
-    case PixelFormat::kRgbx:
-    case PixelFormat::kRgba:
-      return {4, 0, 1, 2};
-    case PixelFormat::kBgrx:
-    case PixelFormat::kBgra:
-      return {4, 2, 1, 0};
-    case PixelFormat::kXrgb:
-    case PixelFormat::kArgb:
-      return {4, 1, 2, 3};
-    case PixelFormat::kXbgr:
-    case PixelFormat::kAbgr:
-      return {4, 3, 2, 1};
-    default:
-      return {0, 0, 0, 0};
-  }
+// R, G and B are bytes r, g and b of a pixel's `bytes`.
+Layout packed(int bytes, int r, int g, int b) {
+  return {false, {{0, r, bytes, 0, 0}, {0, g, bytes, 0, 0}, {0, b, bytes, 0, 0}}};
 }
 
 const uint8_t* row(const Plane& plane, int y) {
   return plane.data + static_cast<ptrdiff_t>(y) * plane.stride_bytes;
-}
-
-uint8_t to_byte(int fixed) {
-  return static_cast<uint8_t>(std::clamp((fixed + 32768) >> 16, 0, 255));
-}
-
-// `step` bytes from one sample to the next; each chroma sample covers two pixels.
-void convert_row(const YuvToRgb& k, const uint8_t* luma, int luma_step, const uint8_t* u, const uint8_t* v,
-                 int chroma_step, int width, bool bgr, uint8_t* out) {
-  const int red = bgr ? 2 : 0;
-  for (int x = 0; x < width; ++x, out += 3) {
-    const int y = k.y_gain * (luma[x * luma_step] - k.y_offset);
-    const int cu = u[x / 2 * chroma_step] - 128;
-    const int cv = v[x / 2 * chroma_step] - 128;
-    out[red] = to_byte(y + k.r_v * cv);
-    out[1] = to_byte(y + k.g_u * cu + k.g_v * cv);
-    out[2 - red] = to_byte(y + k.b_u * cu);
-  }
 }
 
 }  // namespace
@@ -77,6 +37,34 @@ YuvToRgb yuv_to_rgb(ColorMatrix matrix, bool full_range) {
           fixed(2 * (1 - kb) * chroma)};
 }
 
+Layout layout(PixelFormat format) {
+  switch (format) {
+    case PixelFormat::kRgb:
+      return packed(3, 0, 1, 2);
+    case PixelFormat::kBgr:
+      return packed(3, 2, 1, 0);
+    case PixelFormat::kRgbx:
+    case PixelFormat::kRgba:
+      return packed(4, 0, 1, 2);
+    case PixelFormat::kBgrx:
+    case PixelFormat::kBgra:
+      return packed(4, 2, 1, 0);
+    case PixelFormat::kXrgb:
+    case PixelFormat::kArgb:
+      return packed(4, 1, 2, 3);
+    case PixelFormat::kXbgr:
+    case PixelFormat::kAbgr:
+      return packed(4, 3, 2, 1);
+    case PixelFormat::kNv12:
+      return {true, {{0, 0, 1, 0, 0}, {1, 0, 2, 1, 1}, {1, 1, 2, 1, 1}}};
+    case PixelFormat::kI420:
+      return {true, {{0, 0, 1, 0, 0}, {1, 0, 1, 1, 1}, {2, 0, 1, 1, 1}}};
+    case PixelFormat::kYuy2:
+      return {true, {{0, 0, 2, 0, 0}, {0, 1, 4, 1, 0}, {0, 3, 4, 1, 0}}};
+  }
+  return packed(0, 0, 0, 0);
+}
+
 const char* name(PixelFormat format) {
   static constexpr const char* kNames[] = {"RGB",  "BGR",  "RGBx", "BGRx", "xRGB", "xBGR", "RGBA",
                                            "BGRA", "ARGB", "ABGR", "NV12", "I420", "YUY2"};
@@ -94,7 +82,7 @@ int row_bytes(PixelFormat format, int plane, int width) {
     case PixelFormat::kYuy2:
       return plane == 0 ? 4 * pairs : 0;
     default:
-      return plane == 0 ? packed(format).bytes * width : 0;
+      return plane == 0 ? layout(format).component[0].step * width : 0;
   }
 }
 
@@ -104,25 +92,30 @@ int plane_rows(PixelFormat format, int plane, int height) {
 }
 
 void read_row(const ImageView& image, int y, bool bgr, uint8_t* out) {
-  const uint8_t* first = row(image.planes[0], y);
-  if (const Packed p = packed(image.format); p.bytes != 0) {
-    const int c0 = bgr ? p.b : p.r, c2 = bgr ? p.r : p.b;
-    for (int x = 0; x < image.width; ++x, first += p.bytes, out += 3) {
-      out[0] = first[c0];
-      out[1] = first[p.g];
-      out[2] = first[c2];
+  const Layout from = layout(image.format);
+  const uint8_t* first[3];
+  for (int c = 0; c < 3; ++c) {
+    const Layout::Component& component = from.component[c];
+    first[c] = row(image.planes[component.plane], y >> component.down) + component.first;
+  }
+  const int red = bgr ? 2 : 0, step = from.component[0].step;
+  if (!from.yuv) {
+    const uint8_t *c0 = first[red], *c2 = first[2 - red];
+    for (int x = 0; x < image.width; ++x, out += 3) {
+      out[0] = c0[x * step];
+      out[1] = first[1][x * step];
+      out[2] = c2[x * step];
     }
     return;
   }
   const YuvToRgb k = yuv_to_rgb(image.matrix, image.full_range);
-  if (image.format == PixelFormat::kYuy2) {
-    convert_row(k, first, 2, first + 1, first + 3, 4, image.width, bgr, out);
-  } else if (image.format == PixelFormat::kNv12) {
-    const uint8_t* uv = row(image.planes[1], y / 2);
-    convert_row(k, first, 1, uv, uv + 1, 2, image.width, bgr, out);
-  } else {
-    convert_row(k, first, 1, row(image.planes[1], y / 2), row(image.planes[2], y / 2), 1, image.width, bgr,
-                out);
+  const int chroma_step = from.component[1].step;  // each sample covers two pixels of the row
+  for (int x = 0; x < image.width; ++x, out += 3) {
+    const Rgb rgb =
+        to_rgb(k, first[0][x * step], first[1][x / 2 * chroma_step], first[2][x / 2 * chroma_step]);
+    out[red] = rgb.r;
+    out[1] = rgb.g;
+    out[2 - red] = rgb.b;
   }
 }
 

@@ -21,6 +21,19 @@ struct YuvToRgb {
 };
 YuvToRgb yuv_to_rgb(ColorMatrix matrix, bool full_range);
 
+/// Where a format keeps the components of the pixel in column x and row y: R, G, B or, where `yuv`, Y, Cb,
+/// Cr. Each is the byte at data + (y >> down) * stride_bytes + (x >> across) * step + first of its plane.
+struct Layout {
+  struct Component {
+    int plane, first;
+    int step;  // bytes; 0 = no format that is known
+    int across, down;
+  };
+  bool yuv;
+  Component component[3];
+};
+Layout layout(PixelFormat format);
+
 const char* name(PixelFormat format);
 
 /// Bytes of one row of plane `plane` that hold pixels; 0 = the format has no such plane.

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "core/device_frames.h"
 #include "core/network.h"
 
 namespace rgbd::cdm {
@@ -19,7 +20,7 @@ class Weights;
 namespace rgbd::cuda {
 
 /// Changes with every change of this header: a file left over from another build is refused.
-inline constexpr int kModuleVersion = 1;
+inline constexpr int kModuleVersion = 2;
 
 class Module {
  public:
@@ -31,6 +32,8 @@ class Module {
                                             const NetworkOptions& options) const = 0;
   virtual std::unique_ptr<Network> load_light(const light::Weights& weights,
                                               const NetworkOptions& options) const = 0;
+  /// On the worker's thread; see DeviceFrames.
+  virtual std::unique_ptr<DeviceFrames> frames(at::Device device) const = 0;
 
  protected:
   ~Module() = default;

@@ -207,6 +207,10 @@ const cuda::Module* cuda_module() {
   return opened().module;
 }
 
+std::unique_ptr<DeviceFrames> device_frames(at::Device device) {
+  return device.is_cuda() && cuda_module() ? cuda_module()->frames(device) : nullptr;
+}
+
 Machine this_machine() {
   Machine machine;
   const CudaModule& module = opened();

@@ -5,9 +5,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "core/device_frames.h"
 #include "core/rgbd.h"
 
 namespace rgbd {
@@ -27,6 +29,9 @@ struct DeviceChoice {
 void load_cuda_module();
 /// What it offers; null without it. Opens it first.
 const cuda::Module* cuda_module();
+
+/// What makes frames into network input on `device`, for the calling thread; null = the CPU does it.
+std::unique_ptr<DeviceFrames> device_frames(at::Device device);
 
 /// "auto" = cuda, then mps, then cpu. Throws Error{kDevice} for an explicit device that is missing,
 /// Error{kInvalidArgument} for a name it does not know.

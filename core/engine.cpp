@@ -77,10 +77,13 @@ std::string summary(const Info& info) {
 class Engine : public std::enable_shared_from_this<Engine> {
  public:
   // `options.model` is a path by now.
-  Engine(const Options& options, const DeviceChoice& choice, NetworkLoader loader)
+  Engine(const Options& options, const DeviceChoice& choice, NetworkLoader loader, FramesMaker frames)
       : options_(options), state_(std::make_shared<WorkerState>()) {
     WorkerSetup setup;
     setup.network = {choice.device, choice.precision, options.optimize};
+    setup.frames = [device = choice.device, frames = std::move(frames)] {
+      return frames ? frames(device) : device_frames(device);
+    };
     setup.load = [path = options.model, network = setup.network, loader = std::move(loader)] {
       if (network.device.is_mps()) self_test(network.device);
       return loader ? loader(network) : load_network(Checkpoint::open(path), network);
@@ -288,7 +291,7 @@ std::string differences_of(const Options& loaded, const Options& asked) {
 
 }  // namespace
 
-std::shared_ptr<Engine> open_engine(const Options& asked, NetworkLoader loader) {
+std::shared_ptr<Engine> open_engine(const Options& asked, NetworkLoader loader, FramesMaker frames) {
   return guarded("loading the model", [&] {
     if (asked.input_size != 0 && asked.input_size < kSmallestSide) {
       throw Error(ErrorCode::kInvalidArgument, "an input size of " + std::to_string(asked.input_size) +
@@ -303,7 +306,9 @@ std::shared_ptr<Engine> open_engine(const Options& asked, NetworkLoader loader) 
       load_cuda_module();  // before anything of torch runs
       return choose_device(options.device, options.precision);
     }();
-    auto load = [&] { return std::make_shared<Engine>(options, choice, std::move(loader)); };
+    auto load = [&] {
+      return std::make_shared<Engine>(options, choice, std::move(loader), std::move(frames));
+    };
     if (options.instance_id.empty()) return lease(load(), options);
 
     const auto entry = instances().entry(key_of(options));
@@ -335,6 +340,18 @@ const Info& info(const Engine& engine) {
   return engine.state()->info;
 }
 
+namespace {
+
+// For a view in CUDA memory.
+const DeviceFrames& frames_for(const Engine& engine, const char* what) {
+  const WorkerState& state = *engine.state();
+  if (state.frames) return *state.frames;
+  throw Error(ErrorCode::kInvalidArgument, std::string(what) + " is in CUDA memory, and the model runs on " +
+                                               state.info.device + ": copy it to host memory");
+}
+
+}  // namespace
+
 std::unique_ptr<Pending> submit(const std::shared_ptr<Engine>& engine, const void* caller,
                                 const ImageView& image, const DepthView& depth, const DepthOut& out) {
   check(image);
@@ -345,6 +362,8 @@ std::unique_ptr<Pending> submit(const std::shared_ptr<Engine>& engine, const voi
   job->image = image;
   job->depth = depth;
   job->out = out;
+  if (image.memory == Memory::kCuda) job->image_ready = frames_for(*engine, "the colour frame").admit(image);
+  if (out.memory == Memory::kCuda) job->out_ready = frames_for(*engine, "the output frame").admit(out);
   job->size = network_size({image.width, image.height}, engine->state()->spec, engine->options().input_size);
   return enqueue(engine, std::move(job));
 }

@@ -13,6 +13,7 @@
 
 #include "core/color.h"
 #include "core/measured.h"
+#include "core/pixels.h"
 #include "core/resize.h"
 
 namespace rgbd {
@@ -43,6 +44,11 @@ void check_size(const char* what, int width, int height) {
   }
 }
 
+void check_memory(const char* what, Memory memory) {
+  if (memory != Memory::kHost && memory != Memory::kCuda)
+    invalid(std::string(what) + " is in unknown memory");
+}
+
 void check_unit(const char* what, double unit) {
   if (!(unit > 0) || !std::isfinite(unit)) {
     invalid(std::string(what) + " has a depth unit of " + std::to_string(unit) + " m, which is not above 0");
@@ -61,7 +67,7 @@ void normalise(const ImageView& image, const InputSpec& spec, float* out) {
   const int64_t plane = static_cast<int64_t>(width) * image.height;
   std::array<std::array<float, 256>, 3> table;
   for (int c = 0; c < 3; ++c) {
-    for (int v = 0; v < 256; ++v) table[c][v] = static_cast<float>((v / 255.0 - spec.mean[c]) / spec.std[c]);
+    for (int v = 0; v < 256; ++v) table[c][v] = normalised(v / 255.0, spec.mean[c], spec.std[c]);
   }
   at::parallel_for(0, image.height, kGrainRows, [&](int64_t begin, int64_t end) {
     std::vector<uint8_t> bytes(3 * static_cast<size_t>(width));
@@ -101,7 +107,7 @@ class RowCache {
       const double w0 = tap.weight[0], w1 = tap.weight[1], w2 = tap.weight[2], w3 = tap.weight[3];
       const double *p0 = &colour_[3 * tap.index[0]], *p1 = &colour_[3 * tap.index[1]],
                    *p2 = &colour_[3 * tap.index[2]], *p3 = &colour_[3 * tap.index[3]];
-      for (int c = 0; c < 3; ++c) out[c * width + x] = p0[c] * w0 + p1[c] * w1 + p2[c] * w2 + p3[c] * w3;
+      for (int c = 0; c < 3; ++c) out[c * width + x] = cubic(p0[c], p1[c], p2[c], p3[c], w0, w1, w2, w3);
     }
     return out;
   }
@@ -136,8 +142,8 @@ void resize_and_normalise(const ImageView& image, Size size, const InputSpec& sp
         float* to = out + c * plane + y * size.width;
         const int64_t from = static_cast<int64_t>(c) * size.width;
         for (int64_t x = 0; x < size.width; ++x) {
-          const double v = r0[from + x] * w0 + r1[from + x] * w1 + r2[from + x] * w2 + r3[from + x] * w3;
-          to[x] = static_cast<float>((v - mean) / std);
+          const double v = cubic(r0[from + x], r1[from + x], r2[from + x], r3[from + x], w0, w1, w2, w3);
+          to[x] = normalised(v, mean, std);
         }
       }
     }
@@ -155,18 +161,10 @@ void invert_depth(const DepthView& depth, Size size, float* out) {
       float* to = out + y * size.width;
       for (int x = 0; x < size.width; ++x) {
         const unsigned raw = load16(from + 2 * static_cast<ptrdiff_t>(columns[x]), swap);
-        to[x] = valid.contains(raw) ? 1.0f / metres(raw, depth.metres_per_step) : 0.0f;
+        to[x] = valid.contains(raw) ? inverse_depth(raw, depth.metres_per_step) : 0.0f;
       }
     }
   });
-}
-
-// Inverse depth to 16-bit steps. Anything that is depth stays depth: less than half a step becomes 1.
-uint16_t quantise(float inverse, double unit) {
-  if (!(inverse > 0) || !std::isfinite(inverse)) return 0;
-  const double steps = 1.0 / (inverse * unit);
-  if (steps >= 65535) return 65535;
-  return static_cast<uint16_t>(std::max(steps + 0.5, 1.0));
 }
 
 }  // namespace
@@ -196,6 +194,7 @@ Size network_size(Size frame, const InputSpec& spec, unsigned short_side) {
 
 void check(const ImageView& image) {
   check_size("the colour frame", image.width, image.height);
+  check_memory("the colour frame", image.memory);
   if (row_bytes(image.format, 0, 1) == 0) invalid("the colour frame has an unknown pixel format");
   for (int plane = 0; plane < 3; ++plane) {
     const int bytes = row_bytes(image.format, plane, image.width);
@@ -225,12 +224,15 @@ void check(const DepthOut& out) {
   check_size("the output frame", out.width, out.height);
   check_plane("the output frame", out.data, out.stride_bytes, 2 * out.width, out.height);
   check_unit("the output frame", out.metres_per_step);
+  check_memory("the output frame", out.memory);
+  if (out.memory == Memory::kCuda &&
+      (reinterpret_cast<uintptr_t>(out.data) % 2 != 0 || out.stride_bytes % 2 != 0)) {
+    invalid("the output frame in CUDA memory has odd addresses of its 16-bit pixels");
+  }
 }
 
 at::Tensor preprocess(const ImageView& image, const DepthView& depth, Size size, const InputSpec& spec) {
-  if (image.memory != Memory::kHost) {
-    throw Error(ErrorCode::kUnsupported, "a colour frame in CUDA memory needs the CUDA device");
-  }
+  if (image.memory != Memory::kHost) invalid("a colour frame in CUDA memory needs a model that runs there");
   at::Tensor x = at::empty({4, size.height, size.width}, at::kFloat);
   float* out = x.mutable_data_ptr<float>();
   if (size == Size{image.width, image.height}) {
@@ -243,6 +245,7 @@ at::Tensor preprocess(const ImageView& image, const DepthView& depth, Size size,
 }
 
 InverseRange postprocess(const at::Tensor& y, const DepthOut& out, const std::vector<uint8_t>& left_open) {
+  if (out.memory != Memory::kHost) invalid("an output frame in CUDA memory needs a model that runs there");
   const int height = static_cast<int>(y.size(0)), width = static_cast<int>(y.size(1));
   const at::Tensor map = y.contiguous();
   const float* values = map.const_data_ptr<float>();
@@ -262,7 +265,7 @@ InverseRange postprocess(const at::Tensor& y, const DepthOut& out, const std::ve
         min = std::min(min, inverse);
         max = std::max(max, inverse);
         uint16_t steps = open && open[columns[x]] ? 0 : quantise(inverse, out.metres_per_step);
-        if (swap) steps = static_cast<uint16_t>(steps << 8 | steps >> 8);
+        if (swap) steps = swapped(steps);
         std::memcpy(to + 2 * static_cast<ptrdiff_t>(x), &steps, 2);
       }
       row_min[row] = min;

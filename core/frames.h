@@ -30,16 +30,16 @@ void check(const ImageView& image);
 void check(const DepthView& depth);
 void check(const DepthOut& out);
 
-/// One pair as network input: [4, h, w] float32 on the CPU. Three colour channels (normalised, in the
-/// order of spec.bgr) and inverse depth in 1/m.
+/// One pair, in host memory, as network input: [4, h, w] float32 on the CPU. Three colour channels
+/// (normalised, in the order of spec.bgr) and inverse depth in 1/m.
 at::Tensor preprocess(const ImageView& image, const DepthView& depth, Size size, const InputSpec& spec);
 
 struct InverseRange {
   double min = 0, max = 0;
 };
-/// The network's map y [h, w] float32 CPU (1/m) to 16-bit steps: nearest as torch does it, 1/y, round
-/// to nearest, 0 stays 0, saturates at 65535. Where `left_open` (holes.h: empty, or [h, w] like y) is not 0,
-/// there is no depth. Returns the range of y at output size.
+/// The network's map y [h, w] float32 CPU (1/m) to 16-bit steps in host memory: nearest as torch does it,
+/// 1/y, round to nearest, 0 stays 0, saturates at 65535. Where `left_open` (holes.h: empty, or [h, w] like y)
+/// is not 0, there is no depth. Returns the range of y at output size.
 InverseRange postprocess(const at::Tensor& y, const DepthOut& out,
                          const std::vector<uint8_t>& left_open = {});
 

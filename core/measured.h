@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/pixels.h"
 #include "core/rgbd.h"
 
 namespace rgbd {
@@ -25,11 +26,7 @@ bool needs_swap(bool big_endian);
 inline uint16_t load16(const uint8_t* p, bool swap) {
   uint16_t value;
   std::memcpy(&value, p, 2);  // odd strides: no alignment to rely on
-  return swap ? static_cast<uint16_t>(value << 8 | value >> 8) : value;
-}
-
-inline float metres(unsigned raw, double unit) {
-  return static_cast<float>(raw * unit);
+  return swap ? swapped(value) : value;
 }
 
 }  // namespace rgbd

@@ -12,6 +12,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/device_frames.h"
 #include "core/frames.h"
 #include "core/rgbd.h"
 
@@ -25,9 +26,11 @@ struct Job {
   ImageView image;
   DepthView depth;
   DepthOut out;
-  Size size;                       // network input
-  std::vector<uint8_t> left_open;  // holes.h, at that size; the worker's
-  bool warm_up = false;            // no frames: run the network on a made-up input of `size`
+  StreamMark image_ready, out_ready;              // of views in CUDA memory
+  Size size;                                      // network input
+  int64_t measured = 0;                           // pixels of the depth; the worker's, as is the next
+  std::optional<std::vector<uint8_t>> left_open;  // holes.h, at `size`, once that was looked at
+  bool warm_up = false;                           // no frames: run the network on a made-up input of `size`
   Clock::time_point submitted;
 
   enum class Phase { kWaiting, kDone, kCancelled };

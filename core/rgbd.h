@@ -19,7 +19,7 @@
 namespace rgbd {
 
 /// Changes with every incompatible change of this header; rgbd_runtime() compares it.
-inline constexpr int kAbiVersion = 3;
+inline constexpr int kAbiVersion = 4;
 
 enum class ErrorCode {
   kNotFound,         // a file that is not there
@@ -72,6 +72,8 @@ struct Options {
 /// Byte orders are those of memory: kBgrx = blue first, one byte of padding last.
 enum class PixelFormat { kRgb, kBgr, kRgbx, kBgrx, kXrgb, kXbgr, kRgba, kBgra, kArgb, kAbgr, kNv12, kI420, kYuy2 };
 enum class ColorMatrix { kBt601, kBt709, kBt2020 };
+/// kCuda: of the device that the model runs on; of another device, or where the model runs on none, submit() throws
+/// Error{kInvalidArgument}.
 enum class Memory { kHost, kCuda };
 
 struct Plane {
@@ -89,7 +91,9 @@ struct ImageView {
   ColorMatrix matrix = ColorMatrix::kBt601;  // YUV formats only
   bool full_range = false;                   // YUV formats only
   Memory memory = Memory::kHost;
-  void* cuda_stream = nullptr;  // kCuda: the pixels are ready once this stream has got here
+  // kCuda: a cudaStream_t of the device's primary context, null = its default stream. The pixels are ready once it has
+  // done what is in it at submit(); it need not outlive that call.
+  void* cuda_stream = nullptr;
   std::shared_ptr<const void> owner;
 };
 
@@ -121,18 +125,26 @@ struct DepthOut {
   int height = 0;
   bool big_endian = false;
   double metres_per_step = 0.001;
+  Memory memory = Memory::kHost;
+  // kCuda: nothing is written before this stream (as ImageView's) has done what is in it at submit(). When wait()
+  // returns, the pixels are there for any stream. `data` and `stride_bytes` are even.
+  void* cuda_stream = nullptr;
   std::shared_ptr<void> owner;
 };
 
-/// What became of one pair.
+/// What became of one pair. On CUDA the three times after the first are by the device's clock, plus what the CPU did
+/// before and after: together they are how long the pair took.
 struct Result {
   double queue_ms = 0;        // submit() to start
-  double preprocess_ms = 0;
+  double preprocess_ms = 0;   // CUDA: with the wait for ImageView::cuda_stream
   double inference_ms = 0;
   double postprocess_ms = 0;
   unsigned batch = 1;         // pairs in its forward pass
   double min_inverse_depth = 0;  // of the network's map at output size, 1/m
   double max_inverse_depth = 0;
+  // Between host and device, of this pair's frames. With colour in CUDA memory only the depth goes up, and where a hole
+  // is left open the mask that says where; with the output in CUDA memory only the range above comes down (8 bytes per
+  // row of the output; with the output in host memory it comes along).
   unsigned host_to_device_copies = 0, device_to_host_copies = 0;
   uint64_t host_to_device_bytes = 0, device_to_host_bytes = 0;
 };

@@ -12,6 +12,7 @@
 
 #include <utility>
 
+#include "core/device_frames.h"
 #include "core/errors.h"
 #include "core/frames.h"
 #include "core/holes.h"
@@ -60,124 +61,189 @@ bool cancelled(Job& job) {
 
 class Worker {
  public:
-  Worker(WorkerState& state, const WorkerSetup& setup, Network& network)
-      : state_(state), device_(setup.network.device), network_(network) {}
+  Worker(WorkerState& state, const WorkerSetup& setup, Network& network, DeviceFrames* frames)
+      : state_(state), device_(setup.network.device), network_(network), frames_(frames) {}
 
   void run(const std::vector<JobPtr>& batch) {
     try {
       run_together(batch);
     } catch (...) {
-      const auto error = std::make_exception_ptr(current_error("running the network"));
-      for (const JobPtr& job : batch) finish(*job, Job::Phase::kDone, error);
+      for (const JobPtr& job : batch) fail(*job, "running the network");
     }
   }
 
  private:
+  // A job whose input is made.
+  struct Pair {
+    JobPtr job;
+    at::Tensor x;
+    size_t slot;  // of frames_
+  };
+
   void run_together(const std::vector<JobPtr>& batch) {
-    std::vector<JobPtr> jobs;
-    std::vector<at::Tensor> inputs;
+    std::vector<Pair> pairs;
     for (const JobPtr& job : batch) {
       if (cancelled(*job)) continue;
       try {
         job->result.queue_ms = ms(Clock::now() - job->submitted);
-        const auto start = Clock::now();
-        at::Tensor x = input(*job);
-        job->result.preprocess_ms = ms(Clock::now() - start);
-        release_input(*job);  // the camera may have few buffers, and the network takes its time
+        at::Tensor x = input(*job, pairs.size());
+        if (!frames_) release_input(*job);  // the camera may have few buffers, and the network takes its time
         if (x.defined()) {
-          inputs.push_back(std::move(x));
-          jobs.push_back(job);
+          pairs.push_back({job, std::move(x), pairs.size()});
         } else {
-          deliver(*job, at::zeros({1, 1}, at::kFloat));
+          deliver_nothing(*job);
         }
       } catch (...) {
-        finish(*job, Job::Phase::kDone, std::make_exception_ptr(current_error("preparing the frames")));
+        fail(*job, "preparing the frames");
       }
     }
-    if (jobs.empty()) return;
-    if (jobs.size() > 1) {
+    if (pairs.empty()) return;
+    if (pairs.size() > 1) {
       try {
-        return infer(jobs, inputs);
+        return infer(pairs);
       } catch (...) {
         // One camera's trouble, or too little memory for so many, is not to be the others' trouble.
         log(LogLevel::kWarning,
-            "a batch of " + std::to_string(jobs.size()) +
+            "a batch of " + std::to_string(pairs.size()) +
                 " pairs failed and is run pair by pair: " + current_error("running the network").what());
       }
     }
-    for (size_t i = 0; i < jobs.size(); ++i) {
+    for (const Pair& pair : pairs) {
       try {
-        infer({jobs[i]}, {inputs[i]});
+        infer({pair});
       } catch (...) {
-        finish(*jobs[i], Job::Phase::kDone, std::make_exception_ptr(current_error("running the network")));
+        fail(*pair.job, "running the network");
       }
     }
   }
 
   // Throws only before anything is delivered.
-  void infer(const std::vector<JobPtr>& jobs, const std::vector<at::Tensor>& inputs) const {
+  void infer(const std::vector<Pair>& pairs) const {
     const auto start = Clock::now();
-    const at::Tensor y = forward(inputs);
+    const at::Tensor y = forward(pairs);
+    if (frames_) finish_on_device(pairs, y);
     const double inference_ms = ms(Clock::now() - start);
-    for (size_t i = 0; i < jobs.size(); ++i) {
-      Result& result = jobs[i]->result;
-      result.inference_ms = inference_ms;
-      result.batch = static_cast<unsigned>(jobs.size());
-      if (!device_.is_cpu()) {
-        result.host_to_device_copies = result.device_to_host_copies = 1;
-        result.host_to_device_bytes = inputs[i].nbytes();
-        result.device_to_host_bytes = y.nbytes() / jobs.size();
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      Job& job = *pairs[i].job;
+      Result& result = job.result;
+      result.batch = static_cast<unsigned>(pairs.size());
+      if (!frames_) {
+        result.inference_ms = inference_ms;
+        if (!device_.is_cpu()) {
+          result.host_to_device_copies = result.device_to_host_copies = 1;
+          result.host_to_device_bytes = pairs[i].x.nbytes();
+          result.device_to_host_bytes = y.nbytes() / pairs.size();
+        }
       }
       try {
-        deliver(*jobs[i], y[static_cast<int64_t>(i)]);
+        deliver(job, [&] {
+          return frames_ ? frames_->write(pairs[i].slot, job.out, job.out_ready, result)
+                         : postprocess(y[static_cast<int64_t>(i)], job.out, *job.left_open);
+        });
       } catch (...) {
-        finish(*jobs[i], Job::Phase::kDone, std::make_exception_ptr(current_error("writing the depth")));
+        fail(job, "writing the depth");
       }
     }
   }
 
-  // A map per input, on the CPU.
-  at::Tensor forward(const std::vector<at::Tensor>& inputs) const {
+  // A map per pair: on the CPU, or queued where frames_ are.
+  at::Tensor forward(const std::vector<Pair>& pairs) const {
     const InTorch in_torch;
-    const at::Tensor x = inputs.size() == 1 ? inputs.front().unsqueeze(0) : at::stack(inputs);
-    at::Tensor y = network_.forward(x.to(device_)).to(at::kCPU);
+    at::Tensor x;
+    if (pairs.size() == 1) {
+      x = pairs.front().x.unsqueeze(0);
+    } else {
+      std::vector<at::Tensor> inputs;
+      for (const Pair& pair : pairs) inputs.push_back(pair.x);
+      x = at::stack(inputs);
+    }
+    at::Tensor y = network_.forward(x.to(device_));
+    if (!frames_) y = y.to(at::kCPU);
     if (y.dim() != 3 || y.size(0) != x.size(0) || y.size(1) != x.size(2) || y.size(2) != x.size(3)) {
       throw Error(ErrorCode::kInternal, "the network answered with another shape than a map per pair");
     }
     return y;
   }
 
+  // All of it is queued before anything is waited for, and the CPU's part of the work done meanwhile.
+  void finish_on_device(const std::vector<Pair>& pairs, const at::Tensor& y) const {
+    {
+      const InTorch in_torch;
+      for (size_t i = 0; i < pairs.size(); ++i) {
+        Job& job = *pairs[i].job;
+        if (job.warm_up) continue;
+        look_for_holes(job);
+        frames_->postprocess(pairs[i].slot, y[static_cast<int64_t>(i)], job.out, *job.left_open);
+      }
+      frames_->wait_until_read();
+    }
+    for (const Pair& pair : pairs) release_input(*pair.job);
+    const InTorch in_torch;
+    frames_->wait();
+  }
+
   // The network's input; undefined where no depth pixel is valid (there is no scale to refine).
-  at::Tensor input(Job& job) const {
+  at::Tensor input(Job& job, size_t slot) const {
     const InTorch in_torch;
     if (job.warm_up) {
       at::Tensor x = at::zeros({4, job.size.height, job.size.width}, at::kFloat);
       x[3].fill_(1.0);
-      return x;
+      return x.to(device_);
     }
-    const int64_t measured = count_measured(job.depth);
-    if (measured == 0) return {};
-    job.left_open = large_holes(job.depth, measured, job.size);
-    return preprocess(job.image, job.depth, job.size, state_.spec);
+    const auto start = Clock::now();
+    at::Tensor x;
+    job.measured = count_measured(job.depth);
+    if (job.measured != 0 && !frames_) {
+      look_for_holes(job);
+      x = preprocess(job.image, job.depth, job.size, state_.spec);
+    }
+    job.result.preprocess_ms = ms(Clock::now() - start);
+    if (job.measured != 0 && frames_)  // write() adds how long that took
+      x = frames_->preprocess(slot, job.image, job.image_ready, job.depth, job.size, state_.spec);
+    return x;
   }
 
-  void deliver(Job& job, const at::Tensor& y) const {
+  void look_for_holes(Job& job) const {
+    if (!job.left_open) job.left_open = large_holes(job.depth, job.measured, job.size);
+  }
+
+  void deliver_nothing(Job& job) const {
+    deliver(job, [&] {
+      if (job.out.memory == Memory::kHost) return postprocess(at::zeros({1, 1}, at::kFloat), job.out);
+      frames_->clear(job.out, job.out_ready);
+      return InverseRange{};
+    });
+  }
+
+  template <typename Write>
+  void deliver(Job& job, Write&& write) const {
     if (!job.warm_up) {
       const InTorch in_torch;
       std::lock_guard lock(job.mutex);  // from here to the last pixel, nobody can cancel
       if (job.phase == Job::Phase::kCancelled) return;
       const auto start = Clock::now();
-      const InverseRange range = postprocess(y, job.out, job.left_open);
+      const InverseRange range = write();
       job.result.min_inverse_depth = range.min;
       job.result.max_inverse_depth = range.max;
-      job.result.postprocess_ms = ms(Clock::now() - start);
+      job.result.postprocess_ms += ms(Clock::now() - start);
     }
     finish(job, Job::Phase::kDone);
+  }
+
+  // With the exception being handled.
+  void fail(Job& job, const char* doing) const {
+    const auto error = std::make_exception_ptr(current_error(doing));
+    try {
+      if (frames_) frames_->wait();  // what is queued may read the frames
+    } catch (const Error&) {         // the device does nothing any more
+    }
+    finish(job, Job::Phase::kDone, error);
   }
 
   WorkerState& state_;
   const at::Device device_;
   Network& network_;
+  DeviceFrames* const frames_;  // null = on the CPU
 };
 
 // Waits for work, and for a batch to fill. Empty = stop.
@@ -209,13 +275,17 @@ void release(WorkerState& state, const std::vector<JobPtr>& jobs) {
 
 void run_worker(std::shared_ptr<WorkerState> state, WorkerSetup setup, std::promise<void> ready) {
   c10::InferenceMode inference;
+  std::unique_ptr<DeviceFrames> frames;
   std::unique_ptr<Network> network;
   try {
     wait_at_exit();
     const InTorch in_torch;
     let_openmp_sleep();
+    auto made = guarded("preparing the device", [&] { return setup.frames(); });
     auto loaded = guarded("loading the model", [&] { return setup.load(); });
     setup.loaded(*loaded);
+    state->frames = made.get();
+    frames = std::move(made);
     network = std::move(loaded);
   } catch (...) {
     ready.set_exception(std::current_exception());
@@ -224,7 +294,7 @@ void run_worker(std::shared_ptr<WorkerState> state, WorkerSetup setup, std::prom
   wait_at_exit();
   ready.set_value();
 
-  Worker worker(*state, setup, *network);
+  Worker worker(*state, setup, *network, frames.get());
   bool has_run = false;
   for (auto batch = take_batch(*state); !batch.empty(); batch = take_batch(*state)) {
     worker.run(batch);
@@ -246,8 +316,10 @@ void run_worker(std::shared_ptr<WorkerState> state, WorkerSetup setup, std::prom
   try {
     const InTorch in_torch;
     network.reset();
+    frames.reset();
   } catch (const Error&) {
-    network.release();  // the process ends, and what its memory goes back to may be gone
+    (void)network.release();  // the process ends, and what its memory goes back to may be gone
+    (void)frames.release();
   }
 }
 

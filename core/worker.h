@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/device.h"
+#include "core/device_frames.h"
 #include "core/network.h"
 #include "core/queue.h"
 
@@ -25,7 +26,7 @@ struct BatchWish {
 /// What the worker shares with callers. It outlives the Engine where the worker itself lets go of the last
 /// handle, and is kept by every Pending.
 struct WorkerState {
-  std::mutex mutex;  // guards queue to batch; never held while running or releasing a job
+  std::mutex mutex;              // guards queue to batch; never held while running or releasing a job
   std::condition_variable wake;  // something to do
   std::condition_variable idle;  // a job was released
   FairQueue queue;
@@ -36,10 +37,12 @@ struct WorkerState {
   // Written by the worker before `loaded`, constant after.
   InputSpec spec;
   Info info;
+  const DeviceFrames* frames = nullptr;  // the worker's; null = frames are made on the CPU
 };
 
 struct WorkerSetup {
   NetworkOptions network;
+  std::function<std::unique_ptr<DeviceFrames>()> frames;  // null = on the CPU
   std::function<std::unique_ptr<Network>()> load;
   std::function<void(const Network&)> loaded;  // fills the state's constants
 };

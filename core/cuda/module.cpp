@@ -6,6 +6,7 @@
 #include <c10/cuda/CUDAFunctions.h>
 
 #include "core/cuda/cdm/cdm.h"
+#include "core/cuda/frames.h"
 #include "core/cuda/log.h"
 
 namespace rgbd::cuda {
@@ -22,6 +23,7 @@ class LoadedModule final : public Module {
   std::unique_ptr<Network> load_light(const light::Weights&, const NetworkOptions&) const override {
     return nullptr;
   }
+  std::unique_ptr<DeviceFrames> frames(at::Device device) const override { return make_frames(device); }
 };
 
 Log the_log = nullptr;

@@ -274,6 +274,23 @@ TEST(Engine, RefusesBadViewsAndEndlessQueues) {
   gate.open();
 }
 
+TEST(Engine, RefusesCudaMemoryOnTheCpu) {
+  auto engine = open_engine({}, loads(same_depth));
+  Pair pair(1000);
+  std::string text;
+  auto image = pair.image;
+  image.memory = Memory::kCuda;
+  EXPECT_EQ(code_of([&] { submit(engine, kA, image, pair.depth, pair.out); }, &text),
+            ErrorCode::kInvalidArgument);
+  EXPECT_NE(text.find("colour frame is in CUDA memory, and the model runs on cpu"), std::string::npos)
+      << text;
+  auto out = pair.out;
+  out.memory = Memory::kCuda;
+  EXPECT_EQ(code_of([&] { submit(engine, kA, pair.image, pair.depth, out); }, &text),
+            ErrorCode::kInvalidArgument);
+  EXPECT_NE(text.find("output frame"), std::string::npos) << text;
+}
+
 TEST(Ending, TheLastHandleMayGoOnTheWorkersThread) {
   // As a camera does whose last reference hangs on a buffer in the engine.
   std::promise<void> gone;

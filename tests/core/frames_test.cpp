@@ -481,12 +481,39 @@ TEST(Check, RefusesViewsThatContradictThemselves) {
   EXPECT_THROW(check(depth_with([](DepthView& v) { v.metres_per_step = std::nan(""); })), Error);
   EXPECT_THROW(check(depth_with([](DepthView& v) { v.min_depth_m = 30; })), Error);
   EXPECT_THROW(check(DepthOut{}), Error);
+  EXPECT_THROW(check(image([](ImageView& v) { v.memory = static_cast<Memory>(99); })), Error);
   try {
     check(image([](ImageView& v) { v.planes[0].stride_bytes = 47; }));
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
     EXPECT_NE(std::string(error.what()).find("47"), std::string::npos) << error.what();
   }
+}
+
+TEST(Check, CudaMemoryIsForTheDevice) {
+  alignas(2) uint8_t pixels[40] = {};
+  DepthOut out;
+  out.data = pixels;
+  out.stride_bytes = 6;
+  out.width = 3;
+  out.height = 2;
+  out.memory = Memory::kCuda;
+  EXPECT_NO_THROW(check(out));
+  EXPECT_THROW(postprocess(map({1}, 1), out), Error);
+  out.data = pixels + 1;
+  EXPECT_THROW(check(out), Error) << "16-bit pixels at odd addresses";
+  out.memory = Memory::kHost;
+  EXPECT_NO_THROW(check(out));
+  out.data = pixels;
+  out.stride_bytes = 7;
+  EXPECT_NO_THROW(check(out));
+  out.memory = Memory::kCuda;
+  EXPECT_THROW(check(out), Error);
+
+  Picture picture = rgb_picture(14, 14);
+  picture.view.memory = Memory::kCuda;
+  EXPECT_NO_THROW(check(picture.view));
+  EXPECT_THROW(preprocess(picture.view, depth_frame(1, 1, {1}).view, {14, 14}, {}), Error);
 }
 
 }  // namespace
