@@ -52,12 +52,16 @@ class DeviceFrames {
   /// Blocks until the device has done all that was queued.
   virtual void wait() = 0;
 
-  /// After wait(): writes what postprocess() made to out.data, in device memory after `ready`; it is there
-  /// when this returns. Adds the device's times and the pair's copies to `result`.
-  virtual InverseRange write(size_t slot, const DepthOut& out, const StreamMark& ready, Result& result) = 0;
+  /// Blocks until the caller's stream has got there; due before the next two where the output is in device
+  /// memory.
+  virtual void wait_for(const StreamMark& mark) = 0;
+
+  /// After wait(): writes what postprocess() made to out.data; it is there when this returns. Adds the
+  /// device's times and the pair's copies to `result`.
+  virtual InverseRange write(size_t slot, const DepthOut& out, Result& result) = 0;
 
   /// Writes no depth everywhere, in device memory.
-  virtual void clear(const DepthOut& out, const StreamMark& ready) = 0;
+  virtual void clear(const DepthOut& out) = 0;
 };
 
 }  // namespace rgbd

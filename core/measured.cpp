@@ -40,6 +40,18 @@ RawRange valid_range(const DepthView& depth) {
   return past > first ? RawRange{first, past - 1} : RawRange{1, 0};
 }
 
+bool any_measured(const DepthView& depth) {
+  const RawRange valid = valid_range(depth);
+  const bool swap = needs_swap(depth.big_endian);
+  for (int y = 0; y < depth.height; ++y) {
+    const uint8_t* row = depth.data + y * depth.stride_bytes;
+    for (int x = 0; x < depth.width; ++x) {
+      if (valid.contains(load16(row + 2 * x, swap))) return true;
+    }
+  }
+  return false;
+}
+
 int64_t count_measured(const DepthView& depth) {
   const RawRange valid = valid_range(depth);
   const bool swap = needs_swap(depth.big_endian);

@@ -17,7 +17,9 @@ struct RawRange {
 };
 RawRange valid_range(const DepthView& depth);
 
-/// How many pixels of the frame are measured.
+/// Whether any pixel of the frame is measured: looks no further than the first.
+bool any_measured(const DepthView& depth);
+/// How many are.
 int64_t count_measured(const DepthView& depth);
 
 /// Whether the bytes of a frame are not in this machine's order.

@@ -28,8 +28,7 @@ struct Job {
   DepthOut out;
   StreamMark image_ready, out_ready;              // of views in CUDA memory
   Size size;                                      // network input
-  int64_t measured = 0;                           // pixels of the depth; the worker's, as is the next
-  std::optional<std::vector<uint8_t>> left_open;  // holes.h, at `size`, once that was looked at
+  std::optional<std::vector<uint8_t>> left_open;  // holes.h, at `size`, once looked at; the worker's
   bool warm_up = false;                           // no frames: run the network on a made-up input of `size`
   Clock::time_point submitted;
 

@@ -136,8 +136,9 @@ class Worker {
         }
       }
       try {
+        wait_for_output(job);
         deliver(job, [&] {
-          return frames_ ? frames_->write(pairs[i].slot, job.out, job.out_ready, result)
+          return frames_ ? frames_->write(pairs[i].slot, job.out, result)
                          : postprocess(y[static_cast<int64_t>(i)], job.out, *job.left_open);
         });
       } catch (...) {
@@ -191,26 +192,33 @@ class Worker {
       return x.to(device_);
     }
     const auto start = Clock::now();
-    at::Tensor x;
-    job.measured = count_measured(job.depth);
-    if (job.measured != 0 && !frames_) {
-      look_for_holes(job);
-      x = preprocess(job.image, job.depth, job.size, state_.spec);
+    if (!any_measured(job.depth)) return {};
+    if (frames_) {
+      job.result.preprocess_ms = ms(Clock::now() - start);  // write() adds how long the rest took
+      return frames_->preprocess(slot, job.image, job.image_ready, job.depth, job.size, state_.spec);
     }
+    look_for_holes(job);
+    at::Tensor x = preprocess(job.image, job.depth, job.size, state_.spec);
     job.result.preprocess_ms = ms(Clock::now() - start);
-    if (job.measured != 0 && frames_)  // write() adds how long that took
-      x = frames_->preprocess(slot, job.image, job.image_ready, job.depth, job.size, state_.spec);
     return x;
   }
 
   void look_for_holes(Job& job) const {
-    if (!job.left_open) job.left_open = large_holes(job.depth, job.measured, job.size);
+    if (!job.left_open) job.left_open = large_holes(job.depth, count_measured(job.depth), job.size);
+  }
+
+  // Not in deliver(): cancelling must not have to wait for somebody's stream.
+  void wait_for_output(const Job& job) const {
+    if (job.out.memory == Memory::kHost || job.warm_up) return;
+    const InTorch in_torch;
+    frames_->wait_for(job.out_ready);
   }
 
   void deliver_nothing(Job& job) const {
+    wait_for_output(job);
     deliver(job, [&] {
       if (job.out.memory == Memory::kHost) return postprocess(at::zeros({1, 1}, at::kFloat), job.out);
-      frames_->clear(job.out, job.out_ready);
+      frames_->clear(job.out);
       return InverseRange{};
     });
   }
@@ -235,7 +243,7 @@ class Worker {
     const auto error = std::make_exception_ptr(current_error(doing));
     try {
       if (frames_) frames_->wait();  // what is queued may read the frames
-    } catch (const Error&) {         // the device does nothing any more
+    } catch (...) {                  // the device does nothing any more
     }
     finish(job, Job::Phase::kDone, error);
   }

@@ -53,7 +53,7 @@ address_sanitizer() {
   fi
   status=0
   export ASAN_OPTIONS="detect_leaks=1"
-  run_tests address frames holes device engine engine-no-torch sharing refiner checkpoint torch_zip pickle seeded ops network \
+  run_tests address frames cuda-pixels device-frames holes device engine engine-no-torch sharing refiner checkpoint torch_zip pickle seeded ops network \
     light light-refusal raw-depth || status=1
   export ASAN_OPTIONS="$slow"
   run_tests address depthcolorize rgbdtestsrc rgbdtestsrc-sensor camera-to-refine refine-pairing refine-flush refine-interrupt \

@@ -54,9 +54,17 @@ void pack(const Rows& rows, const uint8_t* from, uint8_t* to) {
   }
 }
 
+/// And back.
 void unpack(const Rows& rows, const uint8_t* from, uint8_t* to) {
-  for (int y = 0; y < rows.count; ++y)
-    std::memcpy(to + y * rows.stride, from + static_cast<size_t>(y) * rows.row_bytes, rows.row_bytes);
+  if (rows.stride == static_cast<ptrdiff_t>(rows.row_bytes)) {
+    std::memcpy(to, from, rows.bytes());
+    return;
+  }
+  for (int y = 0; y < rows.count; ++y) {
+    std::memcpy(to, from, rows.row_bytes);
+    from += rows.row_bytes;
+    to += rows.stride;
+  }
 }
 
 struct Copies {
@@ -125,7 +133,8 @@ class CudaFrames final : public DeviceFrames {
     work.width = size.width;
     work.height = size.height;
     work.x = x.mutable_data_ptr<float>();
-    await(ready);
+    if (ready)
+      check(cudaStreamWaitEvent(stream_, static_cast<cudaEvent_t>(ready.get()), 0), "waiting for a stream");
     check(launch(work, stream_), "preparing a frame");
     slot.prepared.record(stream_);
     last_prepared_ = &slot.prepared;
@@ -160,11 +169,13 @@ class CudaFrames final : public DeviceFrames {
 
   void wait() override { check(cudaStreamSynchronize(stream_), "working"); }
 
-  InverseRange write(size_t slot_number, const DepthOut& out, const StreamMark& ready,
-                     Result& result) override {
+  void wait_for(const StreamMark& mark) override {
+    if (mark) check(cudaEventSynchronize(static_cast<cudaEvent_t>(mark.get())), "waiting for a stream");
+  }
+
+  InverseRange write(size_t slot_number, const DepthOut& out, Result& result) override {
     Slot& slot = slot_at(slot_number);
     if (out.memory == Memory::kCuda) {
-      await(ready);
       finish(slot, out, on_device(slot.out, ranges_bytes(out)), ranges_bytes(out));
       wait();
     } else {
@@ -181,8 +192,7 @@ class CudaFrames final : public DeviceFrames {
     return range_of(reinterpret_cast<const Range*>(slot.pinned_out.data()), out.height);
   }
 
-  void clear(const DepthOut& out, const StreamMark& ready) override {
-    await(ready);
+  void clear(const DepthOut& out) override {
     const Rows rows = rows_of(out);
     uint8_t* const first = rows.stride < 0 ? out.data + (rows.count - 1) * rows.stride : out.data;
     const size_t pitch = std::max(static_cast<size_t>(std::abs(rows.stride)), rows.row_bytes);
@@ -223,11 +233,6 @@ class CudaFrames final : public DeviceFrames {
     }
     check(error, "marking a stream");
     return mark;
-  }
-
-  void await(const StreamMark& mark) {
-    if (mark)
-      check(cudaStreamWaitEvent(stream_, static_cast<cudaEvent_t>(mark.get()), 0), "waiting for a stream");
   }
 
   // At least so many bytes.

@@ -177,7 +177,8 @@ TEST_F(CudaFrames, FinishAsTheCpu) {
         frames->wait_until_read();
         frames->wait();
         Result result;
-        expect_same(frames->write(slot, to, ready, result), range, what);
+        frames->wait_for(ready);
+        expect_same(frames->write(slot, to, result), range, what);
         EXPECT_EQ(on_device ? there.bytes() : out.bytes, expected.bytes)
             << what << (on_device ? " there" : "");
 
@@ -207,7 +208,8 @@ TEST_F(CudaFrames, ClearOutputsEitherWayUp) {
     const OnDevice there(out.bytes);
     out.view.data = there.data() + (out.view.data - out.bytes.data());
     out.view.memory = Memory::kCuda;
-    frames->clear(out.view, frames->admit(out.view));
+    frames->wait_for(frames->admit(out.view));
+    frames->clear(out.view);
     EXPECT_EQ(there.bytes(), expected.bytes) << lie.padding << lie.bottom_up;
   }
 }

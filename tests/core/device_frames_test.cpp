@@ -118,8 +118,9 @@ class StandInFrames : public DeviceFrames {
     device_.diary.add("waited");
   }
 
-  InverseRange write(size_t slot, const DepthOut& out, const StreamMark& ready, Result& result) override {
-    EXPECT_EQ(ready != nullptr, out.memory == Memory::kCuda);
+  void wait_for(const StreamMark& mark) override { device_.diary.add(mark ? "output free" : "no stream"); }
+
+  InverseRange write(size_t slot, const DepthOut& out, Result& result) override {
     EXPECT_TRUE(device_.queue.empty());
     device_.diary.add("write " + std::to_string(slot));
     if (device_.on_write) device_.on_write();
@@ -130,8 +131,7 @@ class StandInFrames : public DeviceFrames {
     return rgbd::postprocess(maps_[slot].first, here, maps_[slot].second);
   }
 
-  void clear(const DepthOut& out, const StreamMark& ready) override {
-    EXPECT_TRUE(ready);
+  void clear(const DepthOut& out) override {
     device_.diary.add("clear");
     for (int y = 0; y < out.height; ++y)
       std::fill_n(out.data + y * out.stride_bytes, 2 * static_cast<size_t>(out.width), uint8_t{0});
@@ -305,12 +305,15 @@ TEST(OnDevice, WritesToDeviceMemoryUnlessCancelled) {
   gate.open();
   drain(engine, kA);
   EXPECT_TRUE(dropped.all(Pair::kUntouched));
+  device.diary.take();
   EXPECT_TRUE(kept.submit(engine, kA)->wait());
   EXPECT_TRUE(kept.all(1000));
-  device.diary.take();
+  const Steps steps = device.diary.take();
+  EXPECT_EQ(Steps(steps.end() - 3, steps.end()), (Steps{"waited", "output free", "write 0"}));
   EXPECT_TRUE(empty.submit(engine, kA)->wait());
   EXPECT_TRUE(empty.all(0));
-  EXPECT_EQ(device.diary.take(), (Steps{"clear", "colour gone"})) << "without depth nothing runs";
+  EXPECT_EQ(device.diary.take(), (Steps{"output free", "clear", "colour gone"}))
+      << "without depth nothing runs";
 }
 
 TEST(OnDevice, LargeHolesStayOpen) {

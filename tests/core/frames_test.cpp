@@ -356,8 +356,10 @@ TEST(Preprocess, InvertsDepthInsideItsLimits) {
             (std::vector<float>{0, 0, 0, 1.0f, 1.0f / static_cast<float>(1.001),
                                 1.0f / static_cast<float>(24.999), 0, 0, 0}));
   EXPECT_EQ(count_measured(limited.view), 3);
+  EXPECT_TRUE(any_measured(limited.view));
   limited.view.metres_per_step = 1e-45;  // metres vanish in float32
   EXPECT_EQ(count_measured(limited.view), 0);
+  EXPECT_FALSE(any_measured(limited.view));
 }
 
 TEST(Preprocess, NeverFeedsWhatIsNotFinite) {
