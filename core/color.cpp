@@ -93,26 +93,28 @@ int plane_rows(PixelFormat format, int plane, int height) {
 
 void read_row(const ImageView& image, int y, bool bgr, uint8_t* out) {
   const Layout from = layout(image.format);
+  const int red = bgr ? 2 : 0, step = from.component[0].step;
+  if (!from.yuv) {
+    const int c0 = from.component[red].first, c1 = from.component[1].first,
+              c2 = from.component[2 - red].first;
+    const uint8_t* pixel = row(image.planes[0], y);
+    for (int x = 0; x < image.width; ++x, pixel += step, out += 3) {
+      out[0] = pixel[c0];
+      out[1] = pixel[c1];
+      out[2] = pixel[c2];
+    }
+    return;
+  }
   const uint8_t* first[3];
   for (int c = 0; c < 3; ++c) {
     const Layout::Component& component = from.component[c];
     first[c] = row(image.planes[component.plane], y >> component.down) + component.first;
   }
-  const int red = bgr ? 2 : 0, step = from.component[0].step;
-  if (!from.yuv) {
-    const uint8_t *c0 = first[red], *c2 = first[2 - red];
-    for (int x = 0; x < image.width; ++x, out += 3) {
-      out[0] = c0[x * step];
-      out[1] = first[1][x * step];
-      out[2] = c2[x * step];
-    }
-    return;
-  }
   const YuvToRgb k = yuv_to_rgb(image.matrix, image.full_range);
   const int chroma_step = from.component[1].step;  // each sample covers two pixels of the row
   for (int x = 0; x < image.width; ++x, out += 3) {
-    const Rgb rgb =
-        to_rgb(k, first[0][x * step], first[1][x / 2 * chroma_step], first[2][x / 2 * chroma_step]);
+    const int chroma = x / 2 * chroma_step;
+    const Rgb rgb = to_rgb(k, first[0][x * step], first[1][chroma], first[2][chroma]);
     out[red] = rgb.r;
     out[1] = rgb.g;
     out[2 - red] = rgb.b;
