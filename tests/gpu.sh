@@ -71,15 +71,19 @@ model() {
   echo "$work/$1.ckpt"
 }
 
-# Names, or with `files` programs, of the tests that have to do with CUDA.
+# The `names` of the tests that have to do with CUDA, or the `files` that they need built.
 gpu_tests() {
-  meson introspect "$BUILD" --tests | python3 -c '
-import json, os, sys
-for test in json.load(sys.stdin):
-    if "cuda" in test["name"]:
-        files = [word for word in test["cmd"] if word.startswith(sys.argv[2])]
-        print(*(os.path.relpath(file, sys.argv[2]) for file in files) if sys.argv[1] == "files" else [test["name"]])
-' "$1" "$(realpath "$BUILD")"
+  python3 - "$1" "$(realpath "$BUILD")" <<'PYTHON'
+import json, os, subprocess, sys
+kind, build = sys.argv[1:]
+def introspect(what):
+    return json.loads(subprocess.check_output(["meson", "introspect", build, what]))
+tests = [test for test in introspect("--tests") if "cuda" in test["name"]]
+files = {target["id"]: target["filename"] for target in introspect("--targets")}
+needed = {file for test in tests for target in test["depends"] for file in files[target]}
+for word in [test["name"] for test in tests] if kind == "names" else sorted(needed):
+    print(os.path.relpath(word, build) if kind == "files" else word)
+PYTHON
 }
 
 step_build() {
