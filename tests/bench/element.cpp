@@ -30,7 +30,7 @@ constexpr const char* kUsage =
 constexpr std::chrono::seconds kSettle{2};
 
 struct Arguments {
-  std::string model, device = "auto", precision = "fp32", memory = "system", format;
+  std::string model, device = "auto", precision = "fp32", memory = "system", format = "RGB";
   bool optimize = true, cameras = false;
   int width = 640, height = 480, elements = 1, batch_size = 1, warm_up = 20, repeats = 200;
   int fps = 30, seconds = 5, most = 64;
@@ -89,8 +89,6 @@ Arguments parse(int argc, char** argv) {
       throw std::runtime_error("unknown option " + flag + "\n" + kUsage);
   }
   if (out.memory != "system" && out.memory != "cuda") throw std::runtime_error(kUsage);
-  // cudaupload knows no format of three bytes a pixel.
-  if (out.format.empty()) out.format = out.memory == "cuda" ? "RGBA" : "RGB";
   return out;
 }
 
