@@ -52,6 +52,11 @@ void print_profile(Bench& bench, at::Device device, const std::function<void()>&
   forward();
   synchronize(device);
   const std::vector<Kernel> kernels = profile(device, forward);
+  if (kernels.empty()) {
+    Line line = bench.line("profile");
+    line["error"] = "the profiler saw no kernels";
+    print(line);
+  }
   double total = 0;
   for (const Kernel& kernel : kernels) total += kernel.us;
   for (size_t i = 0; i < std::min(kernels.size(), kMostLines); ++i) {
