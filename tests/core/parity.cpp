@@ -16,6 +16,8 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <limits>
+#include <map>
 
 #include "core/cdm/cdm.h"
 #include "core/device.h"
@@ -23,6 +25,7 @@
 #include "core/network.h"
 #include "tests/core/png_image.h"
 #include "tests/core/seeded_network.h"
+#include "tests/support/cuda_module.h"
 #include "tests/support/precision.h"
 
 namespace {
@@ -85,23 +88,39 @@ Arguments parse(int argc, char** argv) {
   return out;
 }
 
-/// Largest absolute error allowed. Half types: a little above what the Python program's own half runs differ
-/// by.
-double tolerance(Precision precision) {
-  switch (precision) {
-    case Precision::kFp16:
-      return 0.02;
-    case Precision::kBf16:
-      return 0.12;
-    case Precision::kFp32:
-      break;
+/// Absolute errors allowed.
+struct Limits {
+  double mean = std::numeric_limits<double>::infinity();
+  double max = 1e-4;
+};
+
+/// What the Python program's own half runs (autocast) differ by from the goldens of the network, measured on
+/// an H200.
+const std::map<std::string, std::pair<Limits, Limits>> kPythonHalf = {
+    // fp16, bf16
+    {"net-vits-126x168", {{.00123, .0069}, {.0117, .061}}},
+    {"net-vits-518x686", {{.00155, .0100}, {.0117, .066}}},
+    {"net-vitb-126x168", {{.00179, .0087}, {.0115, .056}}},
+    {"net-vitl-126x168", {{.00119, .0069}, {.0116, .059}}},
+    {"net-vitl-518x686", {{.00142, .0084}, {.0140, .086}}},
+};
+
+Limits limits(Precision precision, const std::string& file, const std::string& tensor) {
+  if (precision == Precision::kFp32) return {};
+  const auto python = kPythonHalf.find(file);
+  if (python != kPythonHalf.end() && tensor == "y") {
+    const auto& [fp16, bf16] = python->second;
+    const Limits& measured = precision == Precision::kFp16 ? fp16 : bf16;
+    return {1.2 * measured.mean, 1.5 * measured.max};
   }
-  return 1e-4;
+  Limits limits;
+  limits.max = precision == Precision::kFp16 ? 0.02 : 0.12;
+  return limits;
 }
 
 class Report {
  public:
-  explicit Report(double tolerance) : tolerance_(tolerance) {}
+  explicit Report(Precision precision) : precision_(precision) {}
 
   void compare(const std::string& file, const std::string& tensor, const at::Tensor& ours,
                const at::Tensor& golden) {
@@ -112,7 +131,8 @@ class Report {
     }
     const auto error = at::abs(ours.to(at::kCPU, at::kDouble) - golden.to(at::kDouble));
     const double max = error.max().item<double>(), mean = error.mean().item<double>();
-    const bool good = max <= tolerance_;  // false for NaN
+    const Limits allowed = limits(precision_, file, tensor);
+    const bool good = max <= allowed.max && mean <= allowed.mean;  // false for NaN
     std::printf("%-40s %-14s max %.3g mean %.3g%s\n", file.c_str(), tensor.c_str(), max, mean,
                 good ? "" : "  OVER");
     std::fflush(stdout);
@@ -121,7 +141,7 @@ class Report {
   bool failed() const { return failed_; }
 
  private:
-  double tolerance_;
+  const Precision precision_;
   bool failed_ = false;
 };
 
@@ -154,6 +174,7 @@ void check_pair(const std::string& file, const Checkpoint& golden, Network& netw
 }
 
 int run(const Arguments& arguments) {
+  test::use_built_cuda_module();
   load_cuda_module();
   const auto choice = choose_device(arguments.device, test::precision_of(arguments.precision));
   for (const auto& warning : choice.warnings) std::fprintf(stderr, "%s\n", warning.c_str());
@@ -172,7 +193,7 @@ int run(const Arguments& arguments) {
   if (!arguments.encoder.empty() && network->encoder() != arguments.encoder)
     throw std::runtime_error("the checkpoint is " + network->encoder() + ", not " + arguments.encoder);
 
-  Report report(tolerance(choice.precision));
+  Report report(choice.precision);
   auto pair = arguments.pairs.begin();
   for (const auto& path : arguments.goldens) {
     const auto golden = Checkpoint::open(path);
