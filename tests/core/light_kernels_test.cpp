@@ -220,6 +220,30 @@ TEST_F(LightKernels, NetworkEqualsPlain) {
   }
 }
 
+TEST_F(LightKernels, EmbeddedModel) {
+  const auto checkpoint = Checkpoint::open(RGBD_MODEL);
+  NetworkOptions options;
+  options.optimize = false;
+  const auto x = frame(96, 128);
+  const auto y = load_network(checkpoint, options)->forward(x);
+  options.optimize = true;
+  for (const auto precision : {Precision::kFp32, Precision::kFp16}) {
+    options.precision = precision;
+    const auto network = cuda::load_light(light::Weights(checkpoint), options);
+    ASSERT_NE(network, nullptr);
+    const auto error = at::abs(network->forward(x) / y - 1);
+    std::printf("median %g, %ld of %ld pixels off by more than 1e-4, %ld by more than 1e-2\n",
+                error.median().item<double>(), static_cast<long>((error > 1e-4).sum().item<int64_t>()),
+                static_cast<long>(y.numel()), static_cast<long>((error > 1e-2).sum().item<int64_t>()));
+    if (precision == Precision::kFp32) {
+      EXPECT_LE((error > 1e-4).sum().item<int64_t>(), y.numel() / 1000);
+    } else {
+      EXPECT_LT(error.median().item<float>(), 1e-3);
+      EXPECT_LE((error > 1e-2).sum().item<int64_t>(), y.numel() / 50);
+    }
+  }
+}
+
 TEST_F(LightKernels, HalfTypesStayNear) {
   const auto x = frame(64, 96);
   const auto y = network("light", false)->forward(x);
