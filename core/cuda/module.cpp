@@ -7,6 +7,7 @@
 
 #include "core/cuda/cdm/cdm.h"
 #include "core/cuda/frames.h"
+#include "core/cuda/light/light.h"
 #include "core/cuda/log.h"
 
 namespace rgbd::cuda {
@@ -20,8 +21,9 @@ class LoadedModule final : public Module {
                                     const NetworkOptions& options) const override {
     return cuda::load_cdm(weights, options);
   }
-  std::unique_ptr<Network> load_light(const light::Weights&, const NetworkOptions&) const override {
-    return nullptr;
+  std::unique_ptr<Network> load_light(const light::Weights& weights,
+                                      const NetworkOptions& options) const override {
+    return cuda::load_light(weights, options);
   }
   std::unique_ptr<DeviceFrames> frames(at::Device device) const override { return make_frames(device); }
 };
