@@ -90,7 +90,7 @@ step_build() {
   if [ ! -f "$BUILD/build.ninja" ]; then
     # For this GPU alone, which is faster than for all.
     chip=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
-    run meson setup "$BUILD" -Dcuda=enabled -Dcuda_chips="$chip"
+    run meson setup "$BUILD" -Dcuda=enabled -Dgpu_chips="$chip"
   fi
   # shellcheck disable=SC2046  # one word each
   run ninja -C "$BUILD" runtime tests/parity tests/bench tests/bench-element tests/compare-depth $(gpu_tests files)

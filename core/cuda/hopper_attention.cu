@@ -180,14 +180,14 @@ class Consumer {
       }
       l_[r] *= scale[r];
     }
+    float sums[4] = {};
 #pragma unroll
-    for (int i = 0; i < 64; i += 4) {
-#pragma unroll
-      for (int k = 0; k < 4; ++k) {
-        s[i + k] = exp2_of(s[i + k] * kScale - m_[k / 2]);
-        l_[k / 2] += s[i + k];
-      }
+    for (int i = 0; i < 64; ++i) {
+      s[i] = exp2_of(s[i] * kScale - m_[i / 2 % 2]);
+      sums[i % 4] += s[i];
     }
+    l_[0] += sums[0] + sums[1];
+    l_[1] += sums[2] + sums[3];
     return grown;
   }
 

@@ -37,8 +37,7 @@ class Linear {
   /// for all. `segments`: K is that many segments of operands.
   Linear(const at::Tensor& weight, const at::Tensor& bias, Element element, To to, int64_t segments = 1);
 
-  /// Queued on the current stream. x: `rows` rows of operands, in each group. The first call of a shape times
-  /// the library's algorithms on the device, and must not be captured.
+  /// Queued on the current stream. x: `rows` rows of operands, in each group. Throws Error.
   void operator()(const Rows& x, const Rows& y, int64_t rows, int64_t groups) const;
 
   int64_t outputs() const { return weight_.size(1); }

@@ -21,7 +21,7 @@ Conv::Conv(const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int
 at::Tensor Conv::operator()(const at::Tensor& x) const {
   return at::cudnn_convolution(x.permute({0, 3, 1, 2}), weight_, {padding_, padding_}, {stride_, stride_},
                                {1, 1}, 1,
-                               /*benchmark=*/true, /*deterministic=*/false,
+                               /*benchmark=*/false, /*deterministic=*/false,
                                /*allow_tf32=*/false)
       .permute({0, 2, 3, 1});
 }

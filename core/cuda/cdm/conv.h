@@ -17,8 +17,7 @@ class Conv {
   /// weight [out, in, k, k], bias [out] or undefined, any float type, on the device.
   Conv(const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding, Element element);
 
-  /// Returns y without the bias. The first call of a shape times the library's
-  /// algorithms.
+  /// Returns y without the bias.
   at::Tensor operator()(const at::Tensor& x) const;
   /// relu(y + bias).
   at::Tensor relu(const at::Tensor& x) const;
