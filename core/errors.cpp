@@ -18,13 +18,18 @@ bool says_out_of_memory(const std::string& text) {
          text.find("out of memory") != std::string::npos;
 }
 
+// 2.6 has no exception type for it.
+bool says_device(const std::string& text) {
+  return text.find("CUDA error") != std::string::npos || text.find("CUDA driver error") != std::string::npos;
+}
+
 Error from_torch(const std::string& doing, const c10::Error& error) {
   log(LogLevel::kDebug, error.what());  // with its backtrace
   const std::string text = valid_utf8(doing + ": " + error.what_without_backtrace());
   if (dynamic_cast<const c10::OutOfMemoryError*>(&error) || says_out_of_memory(text)) {
     return {ErrorCode::kOutOfMemory, text};
   }
-  return {ErrorCode::kInternal, text};
+  return {says_device(text) ? ErrorCode::kDevice : ErrorCode::kInternal, text};
 }
 
 }  // namespace

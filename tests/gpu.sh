@@ -190,8 +190,10 @@ refine_samples() {
   shift
   rm -rf "${work:?}/$name" && mkdir -p "$work/$name"
   run inside rgbd-refine --input "$work/pairs/rgb_%05d.png" --depth "$work/pairs/depth_%05d.png" --output "" \
-    --output-depth "$work/$name/%05d.png" --device "$device" "$@" >/dev/null
+    --output-depth "$work/$name/%05d.png" --device "$device" "$@" >/dev/null 2>"$work/$name.err"
+  tail -n 5 "$work/$name.err" >&2
   while read -r number pair; do
+    [ -f "$work/$name/$number.png" ] || continue # told above
     mkdir -p "$work/$name/${pair%/*}"
     run mv "$work/$name/$number.png" "$work/$name/$pair.png"
   done <"$work/pairs/list"
