@@ -41,6 +41,7 @@ class Diary {
 struct Device {
   Diary diary;
   std::function<void()> on_preprocess, on_write;  // may throw
+  std::mutex submitting;  // held until the caller has let go of its own hold on the colour
 
   // The worker's thread alone.
   std::deque<std::function<void()>> queue;
@@ -79,6 +80,7 @@ class StandInFrames : public DeviceFrames {
   at::Tensor preprocess(size_t slot, const ImageView& image, const StreamMark& ready, const DepthView& depth,
                         Size size, const InputSpec& spec) override {
     EXPECT_EQ(ready != nullptr, image.memory == Memory::kCuda);
+    { std::lock_guard lock(device_.submitting); }
     device_.diary.add("preprocess " + std::to_string(slot));
     if (device_.on_preprocess) device_.on_preprocess();
     ImageView colour = image;  // read when the queue gets there
@@ -156,7 +158,7 @@ std::shared_ptr<Engine> open(Device& device, const Options& options = {}, Forwar
 
 /// A pair whose colour, in device memory, is painted over the moment it is let go.
 struct DevicePair : Pair {
-  explicit DevicePair(Device& device, uint16_t steps, int width = 28) : Pair(steps, width) {
+  explicit DevicePair(Device& device, uint16_t steps, int width = 28) : Pair(steps, width), device(device) {
     image.memory = Memory::kCuda;
     image.owner = std::shared_ptr<const void>(&rgb, [this, &device](const void*) {
       device.diary.add("colour gone");
@@ -164,10 +166,13 @@ struct DevicePair : Pair {
     });
   }
   std::unique_ptr<Pending> submit(const std::shared_ptr<Engine>& engine, const void* caller) {
+    std::lock_guard lock(device.submitting);
     auto pending = Pair::submit(engine, caller);
     image.owner = nullptr;
     return pending;
   }
+
+  Device& device;
 };
 
 TEST(OnDevice, EverythingIsQueuedBeforeAnythingIsWaitedFor) {
