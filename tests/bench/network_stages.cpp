@@ -76,16 +76,17 @@ void network_stages(Bench& bench, const Arguments& arguments, const Checkpoint& 
   const c10::InferenceMode inference;
   const auto stream = own_stream(options.device);
   std::unique_ptr<Network> network;
+  Size size;
   auto load = [&] {
     network = load_network(checkpoint, options);
     synchronize(options.device);
+    size = network_size(arguments.frame, network->input(), arguments.options.input_size);
+    bench.configuration["network"] = network->architecture();  // its own line tells, too
+    bench.configuration["encoder"] = network->encoder();
+    bench.configuration["input"] = std::to_string(size.height) + "x" + std::to_string(size.width);
   };
   bench.stage("load", load, 0, 1);
   if (!network) load();
-  const Size size = network_size(arguments.frame, network->input(), arguments.options.input_size);
-  bench.configuration["network"] = network->architecture();
-  bench.configuration["encoder"] = network->encoder();
-  bench.configuration["input"] = std::to_string(size.height) + "x" + std::to_string(size.width);
 
   Pair pair(arguments.frame, 1);
   at::Tensor x;
