@@ -154,9 +154,10 @@ void Bench::stage(const std::string& name, const std::function<void()>& call) {
 
 void Bench::stage(const std::string& name, const std::function<void()>& call, int warm_up, int repeats) {
   if (!wants(name)) return;
+  const auto times = time_each(at::kCPU, call, warm_up, repeats);  // loading says what was loaded
   Line out = line(name);
   out["repeats"] = repeats;
-  add_times(out, time_each(at::kCPU, call, warm_up, repeats));
+  add_times(out, times);
   print(out);
 }
 
