@@ -16,6 +16,7 @@ namespace {
 
 using rgbd::testing::context_of;
 using rgbd::testing::ContextPtr;
+using rgbd::testing::expect_one_context_for_two;
 using rgbd::testing::frame_of;
 using rgbd::testing::kHeight;
 using rgbd::testing::kWidth;
@@ -196,21 +197,7 @@ TEST_F(CudaMemory, TheSharedContextIsThePrimaryOneAndGoesWithTheElement) {
 }
 
 TEST_F(CudaMemory, TwoElementsOfOnePipelineShareOneContext) {
-  GstElement* pipeline = gst_parse_launch(
-      "rgbdrefine name=a device=cuda ! fakesink rgbdrefine name=b device=cuda ! fakesink", nullptr);
-  ASSERT_NE(pipeline, nullptr);
-  gst_element_set_state(pipeline, GST_STATE_READY);
-  GstElement* a = gst_bin_get_by_name(GST_BIN(pipeline), "a");
-  GstElement* b = gst_bin_get_by_name(GST_BIN(pipeline), "b");
-  {
-    ContextPtr first = context_of(a, "rgb"), second = context_of(b, "rgb");
-    EXPECT_TRUE(first);
-    EXPECT_EQ(first.get(), second.get());
-  }
-  gst_element_set_state(pipeline, GST_STATE_NULL);
-  gst_object_unref(a);
-  gst_object_unref(b);
-  gst_object_unref(pipeline);
+  expect_one_context_for_two();
 }
 
 /// rgbdtestsrc, through cudaupload or not.

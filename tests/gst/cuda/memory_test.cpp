@@ -14,6 +14,7 @@ using rgbd::Memory;
 using rgbd::testing::context_of;
 using rgbd::testing::ContextPtr;
 using rgbd::testing::depth_frame;
+using rgbd::testing::expect_one_context_for_two;
 using rgbd::testing::frame_of;
 using rgbd::testing::kFrame;
 using rgbd::testing::raw;
@@ -259,21 +260,7 @@ TEST_F(CudaMemory, AContextThatIsSetIsTakenIfItIsThePrimaryOne) {
 }
 
 TEST_F(CudaMemory, TwoElementsOfOnePipelineShareOne) {
-  GstElement* pipeline = gst_parse_launch(
-      "rgbdrefine name=a device=cuda ! fakesink rgbdrefine name=b device=cuda ! fakesink", nullptr);
-  ASSERT_NE(pipeline, nullptr);
-  gst_element_set_state(pipeline, GST_STATE_READY);
-  GstElement* a = gst_bin_get_by_name(GST_BIN(pipeline), "a");
-  GstElement* b = gst_bin_get_by_name(GST_BIN(pipeline), "b");
-  {
-    ContextPtr first = context_of(a, "rgb"), second = context_of(b, "rgb");
-    EXPECT_TRUE(first);
-    EXPECT_EQ(first.get(), second.get());
-  }
-  gst_element_set_state(pipeline, GST_STATE_NULL);
-  gst_object_unref(a);
-  gst_object_unref(b);
-  gst_object_unref(pipeline);
+  expect_one_context_for_two();
 }
 
 TEST_F(CudaMemory, APoolOfTheSharedContextIsProposed) {

@@ -97,4 +97,22 @@ GstBuffer* Uploader::operator()(GstBuffer* from) {
   return to;
 }
 
+void expect_one_context_for_two() {
+  GstElement* pipeline = gst_parse_launch(
+      "rgbdrefine name=a device=cuda ! fakesink rgbdrefine name=b device=cuda ! fakesink", nullptr);
+  ASSERT_NE(pipeline, nullptr);
+  gst_element_set_state(pipeline, GST_STATE_READY);
+  GstElement* a = gst_bin_get_by_name(GST_BIN(pipeline), "a");
+  GstElement* b = gst_bin_get_by_name(GST_BIN(pipeline), "b");
+  {
+    ContextPtr first = context_of(a, "rgb"), second = context_of(b, "rgb");
+    EXPECT_TRUE(first);
+    EXPECT_EQ(first.get(), second.get());
+  }
+  gst_element_set_state(pipeline, GST_STATE_NULL);
+  gst_object_unref(a);
+  gst_object_unref(b);
+  gst_object_unref(pipeline);
+}
+
 }  // namespace rgbd::testing

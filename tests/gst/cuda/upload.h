@@ -51,4 +51,7 @@ class Uploader {
   GstVideoInfo info_;
 };
 
+/// Two elements on CUDA in one pipeline have one context.
+void expect_one_context_for_two();
+
 }  // namespace rgbd::testing
