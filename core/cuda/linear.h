@@ -41,8 +41,6 @@ class Linear {
   void operator()(const Rows& x, const Rows& y, int64_t rows, int64_t groups) const;
 
   int64_t outputs() const { return weight_.size(1); }
-  /// Of a row of x.
-  int64_t elements() const { return weight_.size(2); }
 
  private:
   struct Part;

@@ -91,12 +91,16 @@ __device__ int64_t warp_of_grid() {
   return static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
 }
 
+__device__ int64_t thread_of_grid() {
+  return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+
 template <Element E>
 __global__ void patches_kernel(const float* x, typename Plain<E>::type* out, int64_t batch, int height,
                                int width, int columns) {
   const int across = width / kPatch, patches = (height / kPatch) * across;
   const int groups = columns / 8;
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  const int64_t i = thread_of_grid();
   if (i >= 2 * batch * patches * groups) return;
   const int column = static_cast<int>(i % groups) * 8;
   const int64_t row = i / groups;  // of [2, batch, patches]
@@ -127,7 +131,7 @@ __global__ void normalise_kernel(const float* x, typename Plain<E>::type* out, i
 
 template <Element E>
 __global__ void gelu_kernel(const float* x, typename Plain<E>::type* out, int64_t rows, int64_t channels) {
-  const int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 8;
+  const int64_t i = thread_of_grid() * 8;
   if (i >= rows * channels) return;
   float v[8];
   load8(x + i, v);
@@ -139,7 +143,7 @@ __global__ void gelu_kernel(const float* x, typename Plain<E>::type* out, int64_
 template <Element E>
 __global__ void swiglu_kernel(const typename Plain<E>::type* x, typename Plain<E>::type* out, int64_t rows,
                               int64_t channels) {
-  const int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 8;
+  const int64_t i = thread_of_grid() * 8;
   if (i >= rows * channels) return;
   const int64_t row = i / channels, column = i % channels;
   float a[8], b[8];
@@ -151,7 +155,7 @@ __global__ void swiglu_kernel(const typename Plain<E>::type* x, typename Plain<E
 }
 
 __global__ void split_kernel(const float* x, float* out, int64_t rows, int64_t channels) {
-  const int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 8;
+  const int64_t i = thread_of_grid() * 8;
   if (i >= rows * channels) return;
   float v[8];
   load8(x + i, v);
