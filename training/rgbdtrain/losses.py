@@ -33,10 +33,10 @@ def loss(network, x, truth, median, half=True):
     """x [B, 4, h, w], truth [B, 1, h, w] inverse depth (0 = unknown), sides multiples of 32; median [B, 1, 1, 1].
     Returns the loss and a dict of measures, all detached."""
     q, t = x[:, 3:] / median, truth / median
-    features, fills = network.features(x[:, :3], q)
+    features, fills, rays = network.features(x[:, :3], q)
     with torch.autocast(x.device.type, torch.float16, enabled=half):
         coarse, head = network.unet(features)
-    values, weights, small = network.candidates(q, fills, coarse, head)
+    values, weights, small = network.candidates(q, fills, rays, coarse, head)
     soft = (weights * values).sum(1, keepdim=True)
     chosen = network.choose(values, weights)
 

@@ -5,9 +5,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from .network import (CANDIDATES, COARSE_OFFSETS, CORRECTION, DIFFERENCE_LEVELS, FEATURES, MULTIPLE, PYRAMID_LEVELS,
-                      RAW_OFFSETS, SMOOTH_LEVELS, VERSION, LightNetwork, Settings)
+                      RAW_OFFSETS, RAYS, SMOOTH_LEVELS, VERSION, LightNetwork, Settings)
 
 MEAN, STD, INPUT_SIZE = 0.5, 0.25, 720
+NEW_LOGIT = -3.0    # of candidates that a file of version 2 lacks: it fills holes with logits whose sum of e^logit is some e^1.3
 
 
 def offsets_text(offsets):
@@ -27,6 +28,7 @@ def metadata(settings):
         "rgbd.raw_offsets": offsets_text(RAW_OFFSETS),
         "rgbd.coarse_offsets": offsets_text(COARSE_OFFSETS),
         "rgbd.smooth_levels": ",".join(map(str, SMOOTH_LEVELS)),
+        "rgbd.rays": str(RAYS),
         "rgbd.correction": repr(CORRECTION),
         "rgbd.pyramid_levels": str(PYRAMID_LEVELS),
         "rgbd.mode_tolerance": repr(settings.mode_tolerance),
@@ -53,13 +55,27 @@ def export(network, path, dtype=torch.float16):
     save_file(tensors, str(path), metadata=metadata(network.settings))
 
 
+def upgrade(state):
+    """Weights of version 2 with zeros for the features that rays are, and with logits for the candidates that they are
+    which change the answers little and can be trained. Both come last among four channels each (pixel (un)shuffle), but for
+    the head's free candidate and its correction."""
+    stem, weight, bias = state["stem.0.weight"], state["head.weight"], state["head.bias"]
+    at = weight.shape[0] - 2 * 4
+    state["stem.0.weight"] = torch.cat([stem, stem.new_zeros(stem.shape[0], 4 * RAYS, *stem.shape[2:])], 1)
+    state["head.weight"] = torch.cat([weight[:at], weight.new_zeros(4 * RAYS, *weight.shape[1:]), weight[at:]])
+    state["head.bias"] = torch.cat([bias[:at], bias.new_full((4 * RAYS,), NEW_LOGIT), bias[at:]])
+
+
 def load(path, device="cpu"):
-    """The network of a model file, in float32, ready for inference."""
+    """The network of a model file of this version or the one before, in float32, ready for inference."""
     with safe_open(str(path), "pt") as f:
         meta = f.metadata()
         state = {k: f.get_tensor(k).float() for k in f.keys()}
-    if meta.get("rgbd.architecture") != "light" or meta.get("rgbd.version") != str(VERSION):
-        raise ValueError(f"{path}: not a light network of version {VERSION}")
+    version = meta.get("rgbd.version")
+    if meta.get("rgbd.architecture") != "light" or version not in ("2", str(VERSION)):
+        raise ValueError(f"{path}: not a light network of version 2 or {VERSION}")
+    if version == "2":
+        upgrade(state)
     number = {k: float(meta[f"rgbd.{k}"]) for k in
               ("mode_tolerance", "keep_tolerance", "hole_low", "hole_high", "min_valid")}
     settings = Settings(widths=tuple(map(int, meta["rgbd.widths"].split(","))),

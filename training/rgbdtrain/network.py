@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The `light` network: a convolutional U-Net that chooses among raw, coarse and filled depths.
 
-`core/light` is the C++ twin; what is defined here to the letter (median, fill, candidates, mode, clamps) is
+`core/light` is the C++ twin; what is defined here to the letter (median, fill, rays, candidates, mode, clamps) is
 repeated there, so a change here is a change of `VERSION`. All depth is inverse depth (1/m), 0 = none.
 """
 from dataclasses import asdict, dataclass, replace
@@ -10,17 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-VERSION = 2
+VERSION = 3
 MULTIPLE = 32          # the U-Net's stride; inputs are padded to it by replication
 PYRAMID_LEVELS = 5     # push-pull fill reaches this stride (2^5)
 CORRECTION = 1.5       # free and coarse depths stay within e^±1.5 of the fill
 DIFFERENCE_LEVELS = (2, 3, 4, 5)    # fill against its means over 2^level pixels: noise of every wavelength, at full precision
 SMOOTH_LEVELS = (3, 4)              # means that are candidates themselves, for plain surfaces
-FEATURES = 5 + len(DIFFERENCE_LEVELS)   # colour 3, log fill, mask, differences
+RAYS = 4               # nearest measured depths to the left, right, above and below: a hole's borders (0 = none, version 2)
+FEATURES = 5 + len(DIFFERENCE_LEVELS) + RAYS    # colour 3, log fill, mask, differences, rays
 RAW_OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)] + [
     (dy, dx) for dy in (-3, 0, 3) for dx in (-3, 0, 3) if (dy, dx) != (0, 0)]
 COARSE_OFFSETS = [(0, 0), (0, -4), (0, 4), (-4, 0), (4, 0)]
-CANDIDATES = len(RAW_OFFSETS) + len(COARSE_OFFSETS) + len(SMOOTH_LEVELS) + 1
+CANDIDATES = len(RAW_OFFSETS) + len(COARSE_OFFSETS) + len(SMOOTH_LEVELS) + RAYS + 1
 
 
 @dataclass
@@ -114,6 +115,19 @@ def smooth(fills, level):
     return F.interpolate(fills[level], scale_factor=2 ** level, mode="bilinear", align_corners=False)
 
 
+def nearest_measured(q):
+    """The nearest measured value in each of four directions, the pixel itself included: q [B, 1, H, W] to [B, 4, H, W]
+    (left, right, above, below), 0 where there is none."""
+    rays = []
+    for dim in (3, 2):
+        both = torch.cat([q, q.flip(dim)], 1)
+        place = torch.arange(q.shape[dim], device=q.device)
+        place = torch.where(both > 0, place if dim == 3 else place[:, None], 0)
+        forward, backward = both.gather(dim, place.cummax(dim).values).split(1, 1)      # the first pixel is its own ray, or 0
+        rays += [forward, backward.flip(dim)]
+    return torch.cat(rays, 1)
+
+
 def shifted(x, dy, dx):
     """x[..., y + dy, x + dx], 0 outside."""
     h, w = x.shape[-2:]
@@ -166,12 +180,14 @@ class LightNetwork(nn.Module):
 
     def features(self, colour, q):
         """colour [B, 3, H, W], q [B, 1, H, W] over its median, sides multiples of MULTIPLE.
-        Returns the stem's input [B, FEATURES, H, W] and the fill pyramid."""
+        Returns the stem's input [B, FEATURES, H, W], the fill pyramid and the rays [B, RAYS, H, W]."""
         mask = (q > 0).to(q.dtype)
         fills = push_pull(q, mask)
         log = fills[0].clamp(min=1e-4).log()
         differences = [(8 * (log - smooth(fills, level).clamp(min=1e-4).log())).clamp(-1, 1) * mask for level in DIFFERENCE_LEVELS]
-        return torch.cat([colour, log.clamp(-4, 4), mask, *differences], 1), fills
+        rays = nearest_measured(q)[:, :RAYS]
+        borders = (2 * (rays.clamp(min=1e-4).log() - log)).clamp(-1, 1) * ((rays > 0) * (1 - mask))
+        return torch.cat([colour, log.clamp(-4, 4), mask, *differences, borders], 1), fills, rays
 
     def unet(self, features):
         """[B, FEATURES, H, W] to (coarse correction [B, 1, H/4, W/4], head [B, CANDIDATES + 1, H, W])."""
@@ -189,7 +205,7 @@ class LightNetwork(nn.Module):
                 coarse = self.coarse(x)
         return coarse, F.pixel_shuffle(self.head(x), 2)
 
-    def candidates(self, q, fills, coarse, head):
+    def candidates(self, q, fills, rays, coarse, head):
         """The depths to choose from and how much each counts: values and weights [B, CANDIDATES, H, W] float32."""
         values = [shifted(q, dy, dx) for dy, dx in RAW_OFFSETS]
         small = corrected(fills[2], coarse)
@@ -198,6 +214,7 @@ class LightNetwork(nn.Module):
         h, w = q.shape[-2:]
         values += [large[..., 4 + dy:4 + dy + h, 4 + dx:4 + dx + w] for dy, dx in COARSE_OFFSETS]
         values += [smooth(fills, level) for level in SMOOTH_LEVELS]
+        values.append(rays)
         values.append(corrected(fills[0], head[:, CANDIDATES:]))
         values = torch.cat(values, 1)
         logits = torch.where(values > 0, head[:, :CANDIDATES].float(), -1e4)
@@ -230,9 +247,9 @@ class LightNetwork(nn.Module):
         padding = (0, -w % MULTIPLE, 0, -h % MULTIPLE)
         colour = F.pad(x[:, :3].float(), padding, mode="replicate")
         q = F.pad(measured / median, padding, mode="replicate")
-        features, fills = self.features(colour, q)
+        features, fills, rays = self.features(colour, q)
         coarse, head = self.unet(features.to(self.head.weight.dtype))
-        values, weights, small = self.candidates(q, fills, coarse, head)
+        values, weights, small = self.candidates(q, fills, rays, coarse, head)
         chosen = self.choose(values, weights)
         y = self.limit(chosen, q, s.hole_low * low.view(shape) / median, s.hole_high * high.view(shape) / median)
         y = (y * median)[:, 0, :h, :w]

@@ -5,20 +5,24 @@ import torch
 import torch.nn.functional as F
 
 import adjust
-from rgbdtrain import model_file
-from rgbdtrain.network import LightNetwork, Settings
+from rgbdtrain import losses, model_file, network as definition
+from rgbdtrain.network import LightNetwork, Settings, nearest_measured
 
 SETTINGS = Settings(widths=(8, 16, 16, 24, 32), bottleneck_blocks=1, mode_tolerance=0.07, keep_window=5, hole_low=0.8)
 
 
-@pytest.fixture(scope="module")
-def network():
+def made_network():
     torch.manual_seed(2)
     network = LightNetwork(SETTINGS).initialise().eval()
     with torch.no_grad():       # the head's beginning is all but constant: give it something to say
         network.head.weight.mul_(100)
         network.coarse.weight.mul_(100)
     return network
+
+
+@pytest.fixture(scope="module")
+def network():
+    return made_network()
 
 
 def frame(height=50, width=70, holes=0.3, seed=1):
@@ -111,9 +115,103 @@ def test_scaling_the_bottleneck_changes_nothing(network, tmp_path):
     torch.testing.assert_close(refine(scaled, x), refine(model_file.load(path), x), rtol=1e-6, atol=0)
 
 
+def test_nearest_measured_depths():
+    q = torch.tensor([[0, 0, 3, 0, 5],
+                      [0, 0, 0, 0, 0],
+                      [1, 0, 0, 2, 0]], dtype=torch.float32)[None, None]
+    left, right, above, below = nearest_measured(q)[0].tolist()
+    assert left == [[0, 0, 3, 3, 5], [0, 0, 0, 0, 0], [1, 1, 1, 2, 2]]
+    assert right == [[3, 3, 3, 5, 5], [0, 0, 0, 0, 0], [1, 2, 2, 2, 0]]
+    assert above == [[0, 0, 3, 0, 5], [0, 0, 3, 0, 5], [1, 0, 3, 2, 5]]
+    assert below == [[1, 0, 3, 2, 5], [1, 0, 0, 2, 0], [1, 0, 0, 2, 0]]
+
+
+def test_nearest_measured_depths_of_each_frame_of_a_batch():
+    x = torch.cat([frame(seed=1), frame(seed=2, holes=0.9)])[:, 3:]
+    rays = nearest_measured(x)
+    for b, y, x0 in ((0, 0, 0), (0, 49, 69), (1, 7, 30), (1, 25, 11), (1, 40, 69)):
+        row, column = x[b, 0, y], x[b, 0, :, x0]
+        lines = row[:x0 + 1].flip(0), row[x0:], column[:y + 1].flip(0), column[y:]
+        first = [next((float(v) for v in line if v > 0), 0.0) for line in lines]
+        assert rays[b, :, y, x0].tolist() == first
+
+
+def test_features_of_rays_are_of_holes(network):
+    q = frame(64, 96)[:, 3:]
+    features, fills, rays = network.features(torch.zeros(1, 3, 64, 96), q)
+    borders = features[:, -definition.RAYS:]
+    hole, found = q == 0, rays > 0
+    assert (borders[(~hole | ~found).expand_as(borders)] == 0).all()
+    seen = hole & found
+    expected = 2 * torch.log(rays / fills[0])
+    torch.testing.assert_close(borders[seen], expected[seen].clamp(-1, 1), rtol=0, atol=1e-5)
+    assert (expected[seen].abs() > 1).any() and (borders[seen] != 0).float().mean() > 0.9
+
+
+def test_rays_fill_a_hole_where_they_are_likeliest(network):
+    chosen = LightNetwork(SETTINGS).eval()
+    chosen.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        chosen.head.weight.zero_()
+        chosen.head.bias.zero_()
+        chosen.head.bias.view(-1, 4)[-definition.RAYS - 2] = 9.0          # to the left
+    x = frame(holes=0)
+    q = x[0, 3]
+    q[20:30, 20:60] = 0
+    y = refine(chosen, x)[0]
+    left = q[20:30, 19:20]
+    assert (y[20:30, 20:60] / left - 1).abs().max() < 0.05      # what is as likely and within mode_tolerance is averaged in
+    assert (y[20:30, 40:60] < 0.6).all() and (y[20:30, 61:] > 0.9).all()
+
+
+def version_2(monkeypatch):
+    """The definition of files of version 2: no rays."""
+    for name, value in dict(RAYS=0, FEATURES=definition.FEATURES - 4, CANDIDATES=definition.CANDIDATES - 4, VERSION=2).items():
+        monkeypatch.setattr(definition, name, value)
+        monkeypatch.setattr(model_file, name, value)
+
+
+def test_file_of_version_2_becomes_version_3(tmp_path, monkeypatch):
+    path, x = tmp_path / "model.safetensors", frame(64, 96)
+    x[..., 10:40, 10:60] = 0
+    with monkeypatch.context() as before:
+        version_2(before)
+        old = made_network()
+        model_file.export(old, path)
+        old, trace = model_file.load(path), {}
+        with torch.no_grad():
+            result = old(x, trace)
+    new, upgraded = model_file.load(path), {}
+    with torch.no_grad():
+        once = new(x, upgraded)
+    keep = old.head.out_channels // 4 - 2                               # raw, coarse and smooth; then rays, free, correction
+    kept = torch.cat([upgraded["head"][:, :keep], upgraded["head"][:, keep + definition.RAYS:]], 1)
+    torch.testing.assert_close(kept, trace["head"], rtol=1e-5, atol=1e-5)
+    assert (upgraded["head"][:, keep:keep + definition.RAYS] == model_file.NEW_LOGIT).all()
+    assert ((once / result - 1).abs() < 0.02).float().mean() > 0.97
+    model_file.export(new, path)
+    assert torch.equal(refine(model_file.load(path), x), once)
+
+
+def test_what_version_2_lacks_can_be_trained(tmp_path, monkeypatch):
+    with monkeypatch.context() as before:
+        version_2(before)
+        model_file.export(made_network(), tmp_path / "model.safetensors")
+    network = model_file.load(tmp_path / "model.safetensors").train()
+    x = frame(64, 96)
+    truth, x[..., 20:50, 20:60] = x[:, 3:].clone(), 0
+    value, _ = losses.loss(network, x, truth, torch.ones(1, 1, 1, 1), half=False)
+    value.backward()
+    old = 4 * (definition.FEATURES - definition.RAYS)
+    rays = slice(-definition.RAYS - 2, -2)
+    weight = network.head.weight.grad.view(definition.CANDIDATES + 1, -1)[rays]
+    assert all((g != 0).any() for g in weight) and (network.head.bias.grad.view(-1, 4)[rays] != 0).all()
+    assert (network.stem[0].weight.grad[:, old:] != 0).any()
+
+
 def test_other_files_are_refused(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(model_file, "VERSION", 3)
+    monkeypatch.setattr(model_file, "VERSION", 4)
     model_file.export(network, tmp_path / "model.safetensors")
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="not a light network of version 2"):
+    with pytest.raises(ValueError, match="not a light network of version 2 or 3"):
         model_file.load(tmp_path / "model.safetensors")
