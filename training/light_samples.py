@@ -11,14 +11,17 @@ from rgbdtrain import network
 
 MASK = (1 << 64) - 1
 SAMPLES, STEP = 64, 7919  # as tests/core/seeded_network.cpp
-FEWER = dict(RAW_OFFSETS=[(0, 0), (0, 1), (-2, 3)], COARSE_OFFSETS=[(0, 0), (3, -2)], SMOOTH_LEVELS=(1,), CANDIDATES=7,
+# What files of version 2 are without, and other constants.
+NO_RAYS = dict(RAYS=0, CANDIDATES=25, FEATURES=9)
+FEWER = dict(RAYS=0, RAW_OFFSETS=[(0, 0), (0, 1), (-2, 3)], COARSE_OFFSETS=[(0, 0), (3, -2)], SMOOTH_LEVELS=(1,), CANDIDATES=7,
              DIFFERENCE_LEVELS=(3, 2), FEATURES=7, CORRECTION=0.75, PYRAMID_LEVELS=3, MULTIPLE=16)
 # Name, sizes, Settings, constants of the definition.
 MODELS = [
-    ("light", ["64x96", "45x70"], dict(widths=(8, 12, 16, 12, 20), bottleneck_blocks=2), {}),
+    ("light", ["64x96", "45x70"], dict(widths=(8, 12, 16, 12, 20), bottleneck_blocks=2), NO_RAYS),
     ("settings", ["45x70"], dict(widths=(8, 16, 12), bottleneck_blocks=1, mode_tolerance=0.3, keep_window=5,
-                                 keep_tolerance=0.01, hole_low=0.99, hole_high=0.9), {}),
+                                 keep_tolerance=0.01, hole_low=0.99, hole_high=0.9), NO_RAYS),
     ("constants", ["45x70"], dict(widths=(8, 12, 16), bottleneck_blocks=2), FEWER),
+    ("rays", ["64x96", "45x70"], dict(widths=(8, 12, 16, 12, 20), bottleneck_blocks=2), {}),
 ]
 
 

@@ -46,6 +46,7 @@ Candidates candidates(const Evidence& e, const at::Tensor& head, const Settings&
   const auto coarse = large(e, s, border);
   for (const auto& offset : s.coarse) values.push_back(shifted(coarse, 4 * border, offset, height, width));
   values.insert(values.end(), e.smooth.begin(), e.smooth.end());
+  if (e.rays.defined()) values.push_back(e.rays);
   values.push_back(corrected(e.fill, head.slice(1, count), s.correction));
 
   Candidates out;
@@ -106,6 +107,7 @@ at::Tensor Choice::fused(const Evidence& e) const {
   in.border = 4 * ((reach(settings_.coarse) + 3) / 4);
   in.coarse = large(e, settings_, in.border / 4).contiguous();
   for (const auto& map : e.smooth) in.smooth.push_back(map.contiguous());
+  if (e.rays.defined()) in.rays = e.rays.contiguous();
   in.fill = e.fill.contiguous();
   in.low = e.low.contiguous();
   in.high = e.high.contiguous();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The head's last step: every pixel chooses among the measured depths around it, coarse depths around it,
-// means and one free depth, and is held within what was measured. All depths are inverse, over the frame's
-// median; float32.
+// means, depths at the borders of holes and one free depth, and is held within what was measured. All depths
+// are inverse, over the frame's median; float32.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,6 +17,7 @@ struct Evidence {
   at::Tensor fill;                 // [B, 1, H, W]
   at::Tensor fill4;                // [B, 1, H/4, W/4]
   std::vector<at::Tensor> smooth;  // [B, 1, H, W] each, Settings::smooth
+  at::Tensor rays;                 // [B, 4, H, W], or undefined where Settings::rays is 0
   at::Tensor coarse;               // [B, 1, H/4, W/4] log correction of fill4, any float type
   at::Tensor last;                 // [B, C, H/2, W/2] the U-Net's features, any float type
   at::Tensor low, high;            // [B, 1, 1, 1] limits of filled pixels

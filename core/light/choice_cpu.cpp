@@ -24,7 +24,7 @@ namespace {
 constexpr int64_t kLanes = 8;
 constexpr int64_t kGrainRows = 8;
 constexpr int64_t kSlabRows = 64;
-constexpr int64_t kMostCandidates = 2 * kMostOffsets + kMostLevels + 1;
+constexpr int64_t kMostCandidates = 2 * kMostOffsets + kMostLevels + kMostRays + 1;
 
 typedef float Half __attribute__((vector_size(16)));
 typedef float Lanes __attribute__((vector_size(32)));
@@ -69,7 +69,7 @@ RGBD_INLINE void exponential(Lanes& x) {
 
 /// One row's inputs, each seen from its pixel x = 0.
 struct Row {
-  std::vector<const float*> values;     // raw, coarse and smooth candidates
+  std::vector<const float*> values;     // raw, coarse and smooth candidates, rays
   std::vector<const float*> even, odd;  // the head's planes for even and for odd x
   const Lanes* bias;                    // of even and odd planes in turn
   const float *measured, *fill;
@@ -187,6 +187,9 @@ RGBD_INLINE void choose_rows(const FusedChoice& in, const Settings& s, const Sla
     for (size_t c = 0; c < in.smooth.size(); ++c)
       row.values[s.raw.size() + s.coarse.size() + c] =
           in.smooth[c].const_data_ptr<float>() + (b * height + y) * width;
+    for (int64_t ray = 0; ray < s.rays; ++ray)
+      row.values[count - 1 - s.rays + ray] =
+          in.rays.const_data_ptr<float>() + ((b * s.rays + ray) * height + y) * width;
     for (int64_t c = 0; c <= count; ++c) {
       row.even[c] = head + (4 * c + 2 * (i % 2)) * plane;
       row.odd[c] = row.even[c] + plane;

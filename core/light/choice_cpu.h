@@ -22,6 +22,7 @@ struct FusedChoice {
   at::Tensor coarse;               // [B, 1, H + 2 border, W + 2 border]
   int64_t border = 0;              // >= reach(settings.coarse)
   std::vector<at::Tensor> smooth;  // [B, 1, H, W] each
+  at::Tensor rays;                 // [B, settings.rays, H, W]; undefined without any
   at::Tensor fill;                 // [B, 1, H, W]
   at::Tensor low, high;            // [B, 1, 1, 1]
 };

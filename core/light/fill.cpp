@@ -35,13 +35,14 @@ at::Tensor smooth(const std::vector<at::Tensor>& fills, int64_t level) {
 }
 
 at::Tensor features(const at::Tensor& colour, const at::Tensor& mask, const std::vector<at::Tensor>& fills,
-                    const std::vector<int64_t>& differences) {
+                    const std::vector<int64_t>& differences, const at::Tensor& borders) {
   const auto fine = fills[0].clamp_min(1e-4).log();
   std::vector<at::Tensor> out{colour, fine.clamp(-4, 4), mask};
   for (const auto level : differences) {
     const auto coarse = smooth(fills, level).clamp_min_(1e-4).log_();
     out.push_back((fine - coarse).mul_(8).clamp_(-1, 1).mul_(mask));
   }
+  if (borders.defined()) out.push_back(borders);
   return at::cat(out, 1);
 }
 

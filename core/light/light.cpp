@@ -11,6 +11,7 @@
 #include "core/device.h"
 #include "core/light/fill.h"
 #include "core/light/range.h"
+#include "core/light/rays.h"
 
 namespace rgbd {
 namespace light {
@@ -43,7 +44,14 @@ at::Tensor Light::forward(const at::Tensor& x) {
   evidence.high = s.hole_high * per_frame(range.high) / median;
   const auto mask = (evidence.q > 0).to(at::kFloat);
   const auto fills = push_pull(evidence.q, mask, s.pyramid_levels);
-  const auto answer = unet_(features(padded(x.slice(1, 0, 3)), mask, fills, s.differences));
+  at::Tensor seen_borders;
+  if (s.rays > 0) {
+    auto* const find = backend_.cpu_forms ? rays_cpu : rays;
+    auto* const see = backend_.cpu_forms ? borders_cpu : borders;
+    evidence.rays = find(evidence.q);
+    seen_borders = see(evidence.rays, evidence.q, fills[0]);
+  }
+  const auto answer = unet_(features(padded(x.slice(1, 0, 3)), mask, fills, s.differences, seen_borders));
   evidence.fill = fills[0];
   evidence.fill4 = fills[2];
   for (const auto level : s.smooth) evidence.smooth.push_back(smooth(fills, level));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The embedded model's network: a U-Net that chooses among measured, coarse and filled depths. Mirrors
-// training/rgbdtrain/network.py to the letter (version 1).
+// training/rgbdtrain/network.py to the letter (versions 2 and 3).
 #pragma once
 
 #include <string>

@@ -11,7 +11,8 @@
 namespace rgbd::light {
 namespace {
 
-constexpr const char* kVersion = "2";
+constexpr const char* kVersion = "3";
+constexpr const char* kVersionWithoutRays = "2";
 
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts(1);
@@ -57,8 +58,11 @@ class Reader {
     return found->second;
   }
 
-  void expect(const std::string& key, const std::string& known) const {
-    if (text(key) != known) bad(key, ": this program knows only '" + known + "'; a newer one is needed");
+  /// The value that this program knows, or the other one.
+  void expect(const std::string& key, const std::string& known, const std::string& other = "") const {
+    if (text(key) == known || (!other.empty() && text(key) == other)) return;
+    bad(key, ": this program knows only '" + known + (other.empty() ? "" : "' and '" + other) +
+                 "'; a newer one is needed");
   }
 
   /// One of two words; true if the first.
@@ -132,7 +136,8 @@ InputSpec read_input(const Reader& read) {
 
 Settings read_settings(const Checkpoint& checkpoint) {
   const Reader read(checkpoint);
-  read.expect("version", kVersion);
+  read.expect("version", kVersion, kVersionWithoutRays);
+  const bool with_rays = read.text("version") == kVersion;
   read.expect("head", "choice");
   read.expect("depth_norm", "median");
 
@@ -148,13 +153,17 @@ Settings read_settings(const Checkpoint& checkpoint) {
   };
   s.smooth = levels("smooth_levels");
   s.differences = levels("difference_levels");
+  if (with_rays) {
+    read.expect("rays", std::to_string(kMostRays));
+    s.rays = kMostRays;
+  }
   if (read.number<int64_t>("candidates", 1, 256) != s.candidates()) {
-    read.bad("candidates", ", but the offsets, the smooth levels and the free depth make " +
+    read.bad("candidates", ", but the offsets, the smooth levels, the rays and the free depth make " +
                                std::to_string(s.candidates()));
   }
   if (read.number<int64_t>("features", 1, 256) != s.features()) {
     read.bad("features",
-             ", but colour, fill, mask and the difference levels make " + std::to_string(s.features()));
+             ", but colour, fill, mask, difference levels and rays make " + std::to_string(s.features()));
   }
   s.padding = read.number<int64_t>("padding", 1, 1024);
   const auto stride =

@@ -12,17 +12,19 @@ namespace rgbd::light {
 
 inline constexpr int64_t kMostOffsets = 64;  // of the raw candidates, and of the coarse ones
 inline constexpr int64_t kMostLevels = 8;    // of the fill's pyramid
+inline constexpr int64_t kMostRays = 4;
 
 struct Offset {
   int64_t dy = 0, dx = 0;  // pixels
 };
 
 struct Settings {
-  std::vector<int64_t> widths;       // channels at 1/2, 1/4, …
-  int64_t bottleneck_blocks = 0;     // residual blocks at the deepest level; 1 at the others
-  std::vector<Offset> raw;           // candidates: measured depths around the pixel…
-  std::vector<Offset> coarse;        // … quarter-resolution depths around it…
-  std::vector<int64_t> smooth;       // … means of the fill over 2^level pixels; and one free depth
+  std::vector<int64_t> widths;    // channels at 1/2, 1/4, …
+  int64_t bottleneck_blocks = 0;  // residual blocks at the deepest level; 1 at the others
+  std::vector<Offset> raw;        // candidates: measured depths around the pixel…
+  std::vector<Offset> coarse;     // … quarter-resolution depths around it…
+  std::vector<int64_t> smooth;    // … means of the fill over 2^level pixels…
+  int64_t rays = 0;               // … the nearest measured depths in 4 directions, or 0; and one free depth
   std::vector<int64_t> differences;  // levels of the fill's means that the stem sees the fill against
   double correction = 0;             // coarse and free depths stay within e^±correction of the fill
   int64_t pyramid_levels = 0;        // push-pull fill reaches the stride 2^levels
@@ -37,9 +39,11 @@ struct Settings {
 
   /// Residual blocks of encoder level `i`, which has widths[i + 1] channels.
   int64_t blocks(size_t i) const { return i + 2 == widths.size() ? bottleneck_blocks : 1; }
-  int64_t candidates() const { return static_cast<int64_t>(raw.size() + coarse.size() + smooth.size()) + 1; }
-  /// The stem's input: colour 3, log fill, mask, differences.
-  int64_t features() const { return 5 + static_cast<int64_t>(differences.size()); }
+  int64_t candidates() const {
+    return static_cast<int64_t>(raw.size() + coarse.size() + smooth.size()) + rays + 1;
+  }
+  /// The stem's input: colour 3, log fill, mask, differences, rays.
+  int64_t features() const { return 5 + static_cast<int64_t>(differences.size()) + rays; }
 };
 
 /// Throws Error{kBadCheckpoint} that names the key and its value: absent, unreadable, out of bounds, unknown

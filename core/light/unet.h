@@ -19,8 +19,8 @@ class Unet {
     at::Tensor coarse;  // [B, 1, H/4, W/4], log correction of the fill
     at::Tensor last;    // [B, widths[0], H/2, W/2], what the head sees
   };
-  /// features [B, 6, H, W] with sides that are multiples of the padding; any float type. Returns the
-  /// backend's.
+  /// features [B, Settings::features(), H, W] with sides that are multiples of the padding; any float type.
+  /// Returns the backend's.
   Output operator()(const at::Tensor& features) const;
 
  private:

@@ -21,8 +21,8 @@ std::string load_refusal(const Checkpoint& file) {
 
 /// What loading says when one metadata key has this value (or is away), the tensors being right for the
 /// others.
-std::string refusal_of(const std::string& key, const char* value) {
-  auto metadata = test::light_metadata();
+std::string refusal_of(const std::string& key, const char* value, const std::string& model = "light") {
+  auto metadata = test::light_metadata(model);
   const auto tensors = test::light_tensors(metadata);
   if (value) {
     metadata.at("rgbd." + key) = value;
@@ -33,10 +33,12 @@ std::string refusal_of(const std::string& key, const char* value) {
 }
 
 TEST(Metadata, EveryKeyIsNeeded) {
-  for (const auto& [full, value] : test::light_metadata()) {
-    const auto key = full.substr(5);
-    if (key == "architecture" || key == "license") continue;
-    EXPECT_TRUE(test::says(refusal_of(key, nullptr), full + " is missing"));
+  for (const std::string model : {"light", "rays"}) {
+    for (const auto& [full, value] : test::light_metadata(model)) {
+      const auto key = full.substr(5);
+      if (key == "architecture" || key == "license") continue;
+      EXPECT_TRUE(test::says(refusal_of(key, nullptr, model), full + " is missing"));
+    }
   }
   EXPECT_EQ(refusal_of("license", nullptr), "");
 }
@@ -46,13 +48,14 @@ struct Wrong {
 };
 
 TEST(Metadata, ValuesFromANewerProgramAreNamed) {
-  for (const Wrong& wrong : {Wrong{"version", "1", "only '2'"},
+  for (const Wrong& wrong : {Wrong{"version", "1", "only '3' and '2'"},
                              {"head", "free", "only 'choice'"},
                              {"depth_norm", "max", "only 'median'"}}) {
     const auto text = refusal_of(wrong.key, wrong.value);
     EXPECT_TRUE(test::says(text, std::string("rgbd.") + wrong.key + " is '" + wrong.value + "'"));
     EXPECT_TRUE(test::says(text, wrong.says));
   }
+  EXPECT_TRUE(test::says(refusal_of("rays", "8", "rays"), "rgbd.rays is '8': this program knows only '4'"));
 }
 
 TEST(Metadata, UnreadableOrHostileValuesAreNamed) {
@@ -121,6 +124,10 @@ TEST(Metadata, ContradictionsAreNamed) {
                              {"keep_window", "6", "even"}}) {
     EXPECT_TRUE(test::says(refusal_of(wrong.key, wrong.value), wrong.says));
   }
+  EXPECT_TRUE(test::says(refusal_of("candidates", "25", "rays"), "make 29"));
+  EXPECT_TRUE(test::says(refusal_of("features", "9", "rays"), "make 13"));
+  // Rays are of version 3.
+  EXPECT_TRUE(test::says(refusal_of("version", "2", "rays"), "make 25"));
 }
 
 TEST(Metadata, NumbersDoNotDependOnTheLocale) {

@@ -4,6 +4,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/abs.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/rand.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -14,6 +15,7 @@
 #include <cmath>
 
 #include "core/light/range.h"
+#include "core/light/rays.h"
 #include "core/network.h"
 #include "tests/core/light_file.h"
 #include "tests/core/seeded_network.h"
@@ -78,7 +80,7 @@ void expect_samples(const NetworkOptions& options) {
         << row.encoder << " " << row.height;
     ++rows;
   }
-  EXPECT_EQ(rows, 4);
+  EXPECT_EQ(rows, 6);
 }
 
 TEST_F(Light, AnswersAsThePythonDefinitionPlain) {
@@ -93,7 +95,7 @@ TEST_F(Light, AnswersAsThePythonDefinitionOnAGenericDevice) {
 
 TEST_F(Light, OptimisedEqualsPlain) {
   // Sides that are and are not multiples of the padding, of a vector, of 2; smaller than the padding.
-  for (const std::string model : {"light", "settings", "constants"}) {
+  for (const std::string model : {"light", "settings", "constants", "rays"}) {
     const auto checkpoint = test::light_checkpoint(test::light_metadata(model));
     const auto plain = load_network(checkpoint, options(false)),
                optimised = load_network(checkpoint, options(true));
@@ -258,6 +260,52 @@ TEST_F(Light, RangeBySelectionEqualsRangeBySorting) {
     EXPECT_TRUE(selected.low.equal(sorted.low)) << side;
     EXPECT_TRUE(selected.median.equal(sorted.median)) << side;
     EXPECT_TRUE(selected.high.equal(sorted.high)) << side;
+  }
+}
+
+TEST_F(Light, RaysAreTheNearestMeasuredDepths) {
+  const auto q = at::tensor({0.f, 0.f, 3.f, 0.f, 5.f,   //
+                             0.f, 0.f, 0.f, 0.f, 0.f,   //
+                             1.f, 0.f, 0.f, 2.f, 0.f})  //
+                     .view({1, 1, 3, 5});
+  const auto expected =
+      at::tensor({0.f, 0.f, 3.f, 3.f, 5.f, 0.f, 0.f, 0.f, 0.f, 0.f, 1.f, 1.f, 1.f, 2.f, 2.f,
+                  3.f, 3.f, 3.f, 5.f, 5.f, 0.f, 0.f, 0.f, 0.f, 0.f, 1.f, 2.f, 2.f, 2.f, 0.f,
+                  0.f, 0.f, 3.f, 0.f, 5.f, 0.f, 0.f, 3.f, 0.f, 5.f, 1.f, 0.f, 3.f, 2.f, 5.f,
+                  1.f, 0.f, 3.f, 2.f, 5.f, 1.f, 0.f, 0.f, 2.f, 0.f, 1.f, 0.f, 0.f, 2.f, 0.f})
+          .view({1, 4, 3, 5});
+  EXPECT_TRUE(light::rays(q).equal(expected));
+  EXPECT_TRUE(light::rays_cpu(q).equal(expected));
+}
+
+TEST_F(Light, BordersAreSeenInHolesOnly) {
+  const auto q = at::tensor({0.f, 2.f, 0.f, 4.f}).view({1, 1, 1, 4});
+  const auto fill = at::tensor({2.f, 2.f, 3.f, 4.f}).view({1, 1, 1, 4});
+  const float down = 2 * std::log(2.f / 3), up = 2 * std::log(4.f / 3), up_from_2 = 0;
+  const auto expected = at::tensor({0.f, 0.f, down, 0.f, up_from_2, 0.f, up, 0.f,  //
+                                    0.f, 0.f, 0.f, 0.f, 0.f, 0.f, 0.f, 0.f})
+                            .view({1, 4, 1, 4});
+  const auto far = at::tensor({4.f, 4.f, 9.f, 4.f}).view({1, 1, 1, 4});  // e^.5 and more away
+  for (auto* const see : {light::borders, light::borders_cpu}) {
+    EXPECT_LT(at::abs(see(light::rays(q), q, fill) - expected).max().item<float>(), 1e-6);
+    const auto y = see(light::rays(q), q, far);
+    EXPECT_EQ(y[0][0][0][2].item<float>(), -1);
+    EXPECT_EQ(y[0][1][0][2].item<float>(), -1);
+    EXPECT_EQ(y[0][1][0][0].item<float>(), -1);
+    EXPECT_EQ(see(light::rays(q), q, far / 9)[0][0][0][2].item<float>(), 1);
+  }
+}
+
+TEST_F(Light, RaysOnTheCpuEqualThoseOfAnyDevice) {
+  for (const auto& [height, width] : {std::pair{1, 1}, {1, 40}, {40, 1}, {33, 97}, {96, 128}, {200, 260}}) {
+    for (const double holes : {0., 0.2, 0.9, 0.999, 1.}) {
+      const auto q = at::rand({2, 1, height, width}) + 0.5;
+      q.mul_(at::rand(q.sizes()) >= holes);
+      const auto rays = light::rays(q), fill = q.mean({2, 3}, true).expand_as(q) + 0.1;
+      EXPECT_TRUE(light::rays_cpu(q).equal(rays)) << height << "x" << width << " " << holes;
+      const auto off = at::abs(light::borders_cpu(rays, q, fill) - light::borders(rays, q, fill));
+      EXPECT_LT(off.max().item<float>(), 2e-6) << height << "x" << width << " " << holes;
+    }
   }
 }
 
