@@ -6,6 +6,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/pixel_unshuffle.h>
 #include <ATen/ops/rand.h>
@@ -21,6 +22,7 @@
 #include "core/cuda/light/light.h"
 #include "core/light/fill.h"
 #include "core/light/range.h"
+#include "core/light/rays.h"
 #include "tests/core/light_file.h"
 
 namespace rgbd {
@@ -105,8 +107,10 @@ TEST_F(LightKernels, FillAndFeatures) {
       const auto all = at::cat(padded), expected_q = depth(all).contiguous(),
                  mask = (expected_q > 0).to(at::kFloat);
       const auto expected_fills = light::push_pull(expected_q, mask, levels);
-      const auto expected =
-          at::pixel_unshuffle(light::features(all.slice(1, 0, 3), mask, expected_fills, differences), 2);
+      const auto expected_rays = light::rays(expected_q);
+      const auto borders = light::borders(expected_rays, expected_q, expected_fills[0]);
+      const auto expected = at::pixel_unshuffle(
+          light::features(all.slice(1, 0, 3), mask, expected_fills, differences, borders), 2);
 
       const auto cells = kernels::level_start(g, levels + 1);
       const auto q = at::empty({2, 1, g.rows, g.columns}), fills = at::empty({2, cells}),
@@ -114,18 +118,26 @@ TEST_F(LightKernels, FillAndFeatures) {
       kernels::push(x.const_data_ptr<float>(), ranges.data(), g, q.mutable_data_ptr<float>(),
                     static_cast<float2*>(pyramid.mutable_data_ptr()), nullptr);
       EXPECT_TRUE(q.equal(expected_q));
+      const auto rays = at::empty_like(expected_rays).fill_(7);
+      kernels::find_rays(q.const_data_ptr<float>(), g, rays.mutable_data_ptr<float>(), nullptr);
+      EXPECT_TRUE(rays.equal(expected_rays));
       kernels::Differences d{};
       for (const auto level : differences) d.levels[d.count++] = static_cast<int>(level);
       for (const auto type : {at::kFloat, at::kHalf, at::kBFloat16}) {
-        const auto features =
-            cuda::activations(2, 40, g.rows / 2, g.columns / 2, at::TensorOptions().dtype(type)).fill_(7);
-        kernels::pull(x.const_data_ptr<float>(), q.const_data_ptr<float>(),
-                      static_cast<const float2*>(pyramid.const_data_ptr()), g, d,
-                      fills.mutable_data_ptr<float>(), features.mutable_data_ptr(), 40,
-                      cuda::number_type(type), nullptr);
-        const double rounding = type == at::kFloat ? 3e-5 : type == at::kHalf ? 3e-3 : 2e-2;
-        EXPECT_LT(off(features.slice(1, 0, 32), expected), rounding) << levels << " " << height;
-        EXPECT_EQ(at::abs(features.slice(1, 32)).max().item<float>(), 0);
+        for (const bool with_rays : {false, true}) {
+          const auto features =
+              cuda::activations(2, 56, g.rows / 2, g.columns / 2, at::TensorOptions().dtype(type)).fill_(7);
+          kernels::pull(x.const_data_ptr<float>(), q.const_data_ptr<float>(),
+                        static_cast<const float2*>(pyramid.const_data_ptr()),
+                        with_rays ? rays.const_data_ptr<float>() : nullptr, g, d,
+                        fills.mutable_data_ptr<float>(), features.mutable_data_ptr(), 56,
+                        cuda::number_type(type), nullptr);
+          const double rounding = type == at::kFloat ? 3e-5 : type == at::kHalf ? 3e-3 : 2e-2;
+          const int64_t channels = with_rays ? 48 : 32;
+          EXPECT_LT(off(features.slice(1, 0, channels), expected.slice(1, 0, channels)), rounding)
+              << levels << " " << height;
+          EXPECT_EQ(at::abs(features.slice(1, channels)).max().item<float>(), 0);
+        }
       }
       for (int level = 0; level <= levels; ++level) {
         const auto& map = expected_fills[level];
@@ -204,7 +216,7 @@ int64_t differing(const at::Tensor& a, const at::Tensor& b) {
 }
 
 TEST_F(LightKernels, NetworkEqualsPlain) {
-  for (const std::string model : {"light", "settings", "constants"}) {
+  for (const std::string model : {"light", "settings", "constants", "rays"}) {
     const auto plain = network(model, false), fused = network(model, true);
     for (const auto& [height, width] : {std::pair{64, 32}, {33, 70}, {20, 7}, {1, 1}}) {
       const auto a = frame(height, width), no_holes = a.clone(), all_holes = a.clone(), few = a.clone();

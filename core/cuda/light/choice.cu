@@ -102,8 +102,9 @@ __device__ void gather(const Evidence<T>& e, const Geometry& g, const Choice& c,
 
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    choose_kernel(const float* x, const Range* ranges, const float* q, const float* fills, const T* head,
-                  const T* coarse_correction, int coarse_channels, Geometry g, Choice c, float* y) {
+    choose_kernel(const float* x, const Range* ranges, const float* q, const float* fills, const float* rays,
+                  const T* head, const T* coarse_correction, int coarse_channels, Geometry g, Choice c,
+                  float* y) {
   const Parts parts(c);
   float* const values = reinterpret_cast<float*>(dynamic_shared());  // [candidates, threads]
   float* const raw = values + c.candidates() * kThreads;
@@ -151,6 +152,8 @@ __global__ void __launch_bounds__(kThreads)
     add(between(taps(row, level, g.rows >> level), taps(column, level, columns),
                 [&](int r, int k) { return map[int64_t{r} * columns + k]; }));
   }
+  for (int i = 0; i < c.rays; ++i)
+    add(rays[(int64_t{blockIdx.z} * kRays + i) * g.cells() + int64_t{row} * g.columns + column]);
   add(corrected(fills[int64_t{row} * g.columns + column],
                 to_float(head[head_channel(stride, 0, 0, free + 1)]), c.correction));
 
@@ -201,13 +204,13 @@ bool choose_fits(const Choice& choice) {
   return shared_bytes(choice) <= kMostShared;
 }
 
-void choose(const float* x, const Range* ranges, const float* q, const float* fills, const void* head,
-            const void* coarse, int coarse_channels, const Geometry& g, const Choice& choice, float* y,
-            NumberType type, cudaStream_t stream) {
+void choose(const float* x, const Range* ranges, const float* q, const float* fills, const float* rays,
+            const void* head, const void* coarse, int coarse_channels, const Geometry& g,
+            const Choice& choice, float* y, NumberType type, cudaStream_t stream) {
   const dim3 blocks(blocks_for(g.width, kColumns), blocks_for(g.height, kRows), g.batch);
   for_type(type, [&](auto zero) {
     using T = decltype(zero);
-    launch(choose_kernel<T>, blocks, kThreads, shared_bytes(choice), stream, x, ranges, q, fills,
+    launch(choose_kernel<T>, blocks, kThreads, shared_bytes(choice), stream, x, ranges, q, fills, rays,
            static_cast<const T*>(head), static_cast<const T*>(coarse), coarse_channels, g, choice, y);
   });
 }

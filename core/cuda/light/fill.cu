@@ -101,8 +101,8 @@ static_assert(kMostLevels == 5, "kMostCells counts the levels");
 
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    pull_kernel(const float* x, const float* q, const float2* pyramid, Geometry g, Differences differences,
-                float* fills, T* features, int channels) {
+    pull_kernel(const float* x, const float* q, const float2* pyramid, const float* rays, Geometry g,
+                Differences differences, float* fills, T* features, int channels) {
   __shared__ float cells[kMostCells];      // filled, the coarsest level first
   __shared__ int starts[kMostLevels + 1];  // of the levels in it
   q += blockIdx.z * g.cells();
@@ -182,8 +182,18 @@ __global__ void __launch_bounds__(kThreads)
       return fminf(fmaxf(difference, -1.0f), 1.0f) * masks[i];
     });
   }
-  for (int done = 4 * (5 + differences.count); done < channels; done += 4)
-    four([](int, int, int) { return 0.0f; });
+  int done = 4 * (5 + differences.count);
+  if (rays) {
+    rays += blockIdx.z * kRays * g.cells();
+    for (int ray = 0; ray < kRays; ++ray, rays += g.cells(), done += 4) {
+      four([&](int row, int column, int i) {
+        const float depth = rays[int64_t{row} * g.columns + column];
+        const float border = 2 * (logf(fmaxf(depth, 1e-4f)) - logs[i]);
+        return depth > 0 && masks[i] == 0 ? fminf(fmaxf(border, -1.0f), 1.0f) : 0.0f;
+      });
+    }
+  }
+  for (; done < channels; done += 4) four([](int, int, int) { return 0.0f; });
 }
 
 }  // namespace
@@ -194,13 +204,13 @@ void push(const float* x, const Range* ranges, const Geometry& g, float* q, floa
   launch(push_kernel, blocks, kThreads, 0, stream, x, ranges, g, q, pyramid);
 }
 
-void pull(const float* x, const float* q, const float2* pyramid, const Geometry& g,
+void pull(const float* x, const float* q, const float2* pyramid, const float* rays, const Geometry& g,
           const Differences& differences, float* fills, void* features, int channels, NumberType type,
           cudaStream_t stream) {
   const dim3 blocks(g.columns >> g.levels, g.rows >> g.levels, g.batch);
   for_type(type, [&](auto zero) {
     using T = decltype(zero);
-    launch(pull_kernel<T>, blocks, kThreads, 0, stream, x, q, pyramid, g, differences, fills,
+    launch(pull_kernel<T>, blocks, kThreads, 0, stream, x, q, pyramid, rays, g, differences, fills,
            static_cast<T*>(features), channels);
   });
 }

@@ -38,6 +38,13 @@ size_t range_scratch_bytes(int batch);
 void measured_range(const float* x, const Geometry& geometry, float low_share, float high_share,
                     void* scratch, Range* ranges, cudaStream_t stream);
 
+// ---- rays.cu
+
+inline constexpr int kRays = 4;  // where there are any
+/// The nearest measured depths to the left, to the right, above and below, the pixel itself included, 0 where
+/// there is none: q [B, rows, columns] to rays [B, 4, rows, columns].
+void find_rays(const float* q, const Geometry& geometry, float* rays, cudaStream_t stream);
+
 // ---- fill.cu
 
 /// Where level `level` begins in a frame's maps of all levels, level 0 first.
@@ -58,8 +65,8 @@ struct Differences {
 };
 /// The filled maps and the stem's input: fills [B, cells of the levels 0 to levels], features
 /// [B, rows/2, columns/2, channels], four neighbouring pixels side by side in the channels as
-/// at::pixel_unshuffle() puts them, then zeros.
-void pull(const float* x, const float* q, const float2* pyramid, const Geometry& geometry,
+/// at::pixel_unshuffle() puts them, then zeros. Null `rays`: none are among the features.
+void pull(const float* x, const float* q, const float2* pyramid, const float* rays, const Geometry& geometry,
           const Differences& differences, float* fills, void* features, int channels, NumberType type,
           cudaStream_t stream);
 
@@ -103,7 +110,7 @@ struct Choice {
   struct Offset {
     signed char dy, dx;
   };
-  int raw, coarse, smooth;  // how many of each
+  int raw, coarse, smooth, rays;  // how many of each
   Offset raw_offsets[kMostOffsets], coarse_offsets[kMostOffsets];
   int smooth_levels[kMostSmooth];
   float correction, mode_tolerance;
@@ -113,7 +120,7 @@ struct Choice {
   int coarse_reach;          // of the offsets
   int enough;                // a frame with fewer measured pixels comes back as it was measured
 
-  __host__ __device__ int candidates() const { return raw + coarse + smooth + 1; }
+  __host__ __device__ int candidates() const { return raw + coarse + smooth + rays + 1; }
   /// Logits and log correction of one pixel, with room up to a multiple of 8.
   __host__ __device__ int stride() const { return (candidates() + 8) / 8 * 8; }
 };
@@ -124,9 +131,9 @@ __host__ __device__ inline int head_channel(int stride, int odd_row, int odd_col
 }
 bool choose_fits(const Choice& choice);
 /// head [B, rows/2, columns/2, 4 stride]; coarse [B, rows/4, columns/4, coarse_channels], the first one's
-/// log correction of the fill. y [B, height, width].
-void choose(const float* x, const Range* ranges, const float* q, const float* fills, const void* head,
-            const void* coarse, int coarse_channels, const Geometry& geometry, const Choice& choice, float* y,
-            NumberType type, cudaStream_t stream);
+/// log correction of the fill; `rays` are not read where choice.rays is 0. y [B, height, width].
+void choose(const float* x, const Range* ranges, const float* q, const float* fills, const float* rays,
+            const void* head, const void* coarse, int coarse_channels, const Geometry& geometry,
+            const Choice& choice, float* y, NumberType type, cudaStream_t stream);
 
 }  // namespace rgbd::cuda::light_kernels

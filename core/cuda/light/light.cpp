@@ -32,6 +32,7 @@ kernels::Choice choice_of(const light::Settings& s) {
   put(s.raw, c.raw, c.raw_offsets, c.raw_reach);
   put(s.coarse, c.coarse, c.coarse_offsets, c.coarse_reach);
   for (const auto level : s.smooth) c.smooth_levels[c.smooth++] = static_cast<int>(level);
+  c.rays = static_cast<int>(s.rays);
   c.correction = static_cast<float>(s.correction);
   c.mode_tolerance = static_cast<float>(s.mode_tolerance);
   c.keep_down = static_cast<float>(1 - s.keep_tolerance);
@@ -194,10 +195,15 @@ at::Tensor Light::queue(const at::Tensor& x) const {
              fills = floats(all_levels);
   auto* const sums = static_cast<float2*>(pyramid.mutable_data_ptr());
   kernels::push(from, ranges, g, q.mutable_data_ptr<float>(), sums, stream);
+  const auto rays = floats(settings_.rays * g.cells());  // of no size without any
+  if (settings_.rays > 0)
+    kernels::find_rays(q.const_data_ptr<float>(), g, rays.mutable_data_ptr<float>(), stream);
+  const auto* const found_rays = settings_.rays > 0 ? rays.const_data_ptr<float>() : nullptr;
   const int64_t channels = (4 * settings_.features() + 7) / 8 * 8;
   const auto features = activations(g.batch, channels, g.rows / 2, g.columns / 2, x.options().dtype(type_));
-  kernels::pull(from, q.const_data_ptr<float>(), sums, g, differences_, fills.mutable_data_ptr<float>(),
-                features.mutable_data_ptr(), static_cast<int>(channels), type, stream);
+  kernels::pull(from, q.const_data_ptr<float>(), sums, found_rays, g, differences_,
+                fills.mutable_data_ptr<float>(), features.mutable_data_ptr(), static_cast<int>(channels),
+                type, stream);
 
   const auto seen = unet(features);
   const auto head = head_(seen.last, {}, /*relu=*/false);
@@ -205,7 +211,7 @@ at::Tensor Light::queue(const at::Tensor& x) const {
   // n < share * pixels, in whole numbers.
   choice.enough = static_cast<int>(std::ceil(settings_.min_valid * g.height * static_cast<double>(g.width)));
   const auto y = at::empty({g.batch, g.height, g.width}, x.options());
-  kernels::choose(from, ranges, q.const_data_ptr<float>(), fills.const_data_ptr<float>(),
+  kernels::choose(from, ranges, q.const_data_ptr<float>(), fills.const_data_ptr<float>(), found_rays,
                   head.const_data_ptr(), seen.coarse.const_data_ptr(), static_cast<int>(seen.coarse.size(1)),
                   g, choice, y.mutable_data_ptr<float>(), type, stream);
   C10_CUDA_CHECK(cudaGetLastError());
