@@ -3,6 +3,7 @@
 
 #include <ATen/cuda/CUDAEvent.h>
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGuard.h>
 
 #include <algorithm>
@@ -19,9 +20,25 @@ std::mutex& one_capture() {
   return mutex;
 }
 
+// Where ending fails, torch's allocator stays in the capture, with a pointer to the graph: out by hand.
+void end_capture(std::unique_ptr<at::cuda::CUDAGraph>& graph, c10::DeviceIndex device,
+                 at::cuda::MempoolId_t pool) {
+  try {
+    graph->capture_end();
+  } catch (...) {
+    try {
+      c10::cuda::CUDACachingAllocator::endAllocateToPool(device, pool);
+      (void)graph.release();  // pinned memory's allocator may point to it as well
+      c10::cuda::CUDACachingAllocator::releasePool(device, pool);
+    } catch (const std::exception&) {  // it was out already
+    }
+    throw;
+  }
+}
+
 }  // namespace
 
-GraphCache::GraphCache() = default;
+GraphCache::GraphCache() : pool_(at::cuda::graph_pool_handle()) {}
 GraphCache::~GraphCache() = default;
 
 at::Tensor GraphCache::run(const at::Tensor& x, const Forward& forward) {
@@ -49,11 +66,10 @@ at::Tensor GraphCache::on_this_stream(const at::Tensor& x, const Forward& forwar
   auto found = std::find_if(captured_.begin(), captured_.end(),
                             [&](const Captured& c) { return x.sizes() == at::IntArrayRef(c.sizes); });
   if (found == captured_.end()) {
+    for (int i = 0; i < 2; ++i) forward(x);  // what fails here fails without a graph, too
     try {
       captured_.push_front(capture(x, forward));
       if (captured_.size() > kMostSizes) captured_.pop_back();
-    } catch (const c10::OutOfMemoryError&) {
-      throw;
     } catch (const std::exception& error) {
       log(LogLevel::kWarning, std::string("the network runs without a CUDA graph, slower: ") + error.what());
       eager_ = true;
@@ -69,24 +85,23 @@ at::Tensor GraphCache::on_this_stream(const at::Tensor& x, const Forward& forwar
 }
 
 GraphCache::Captured GraphCache::capture(const at::Tensor& x, const Forward& forward) {
-  for (int i = 0; i < 2; ++i) forward(x);
   Captured c;
   c.sizes = x.sizes().vec();
   c.input = x.clone();
   c.graph = std::make_unique<at::cuda::CUDAGraph>();
   std::lock_guard lock(one_capture());
   // Thread-local: what other threads of the process do meanwhile (cudaupload, a decoder) is theirs.
-  c.graph->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
   try {
+    c.graph->capture_begin(pool_, cudaStreamCaptureModeThreadLocal);
     c.output = forward(c.input);
   } catch (...) {
     try {
-      c.graph->capture_end();
+      end_capture(c.graph, x.get_device(), pool_);
     } catch (...) {  // what broke the capture is what is told
     }
     throw;
   }
-  c.graph->capture_end();
+  end_capture(c.graph, x.get_device(), pool_);
   return c;
 }
 

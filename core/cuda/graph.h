@@ -3,7 +3,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <c10/cuda/CUDAStream.h>
+#include <c10/core/Allocator.h>
 
 #include <functional>
 #include <list>
@@ -26,10 +26,11 @@ class GraphCache {
   using Forward = std::function<at::Tensor(const at::Tensor&)>;
   /// forward(x), queued on the current stream; a copy, free to keep. The first call of a size runs it twice,
   /// which warms caches and lets libraries choose, and captures it; later ones replay. The last kMostSizes
-  /// sizes are kept. Where capturing fails it is run as it is from then on, with one warning.
+  /// sizes are kept; they share their memory, since each one's is free between calls. Where capturing fails,
+  /// for lack of memory too, it is run as it is from then on, with one warning. Throws what forward() throws.
   at::Tensor run(const at::Tensor& x, const Forward& forward);
 
-  static constexpr size_t kMostSizes = 4;
+  static constexpr size_t kMostSizes = 16;  // batches of 1 to 8 at two sizes
 
  private:
   struct Captured {
@@ -40,6 +41,7 @@ class GraphCache {
   at::Tensor on_this_stream(const at::Tensor& x, const Forward& forward);
   Captured capture(const at::Tensor& x, const Forward& forward);
 
+  const c10::MempoolId_t pool_;
   std::list<Captured> captured_;  // latest use first
   bool eager_ = false;
 };

@@ -94,7 +94,7 @@ TEST_F(CudaNetwork, RepeatsItselfAndKeepsItsAnswers) {
 TEST_F(CudaNetwork, ForgetsSizesInTheOrderOfTheirUse) {
   const auto network = load("tiny", true), plain = load("tiny", false);
   for (int round = 0; round < 2; ++round) {
-    for (int64_t patches = 2; patches < 9; ++patches) {
+    for (int64_t patches = 2; patches < 20; ++patches) {
       const auto x = frames(1, 14 * patches, 28);
       EXPECT_LE(worst(answer(*network, x, true), answer(*plain, x, false)), 1e-4) << patches;
     }
