@@ -12,6 +12,8 @@
 #include <cstring>
 #include <deque>
 #include <limits>
+#include <mutex>
+#include <set>
 
 #include "core/color.h"
 #include "core/cuda/frames_kernels.h"
@@ -82,12 +84,49 @@ struct Slot {
   Copies up, down;
 };
 
+/// A stream of torch's pool that no other worker has: torch hands the same 32 out in turn, and what is queued
+/// on a stream while another worker captures it would go into that one's graph. Where all are taken, one of
+/// them.
+class OwnStream {
+ public:
+  explicit OwnStream(c10::DeviceIndex device) {
+    constexpr int kPool = 32;
+    std::lock_guard lock(mutex());
+    for (int i = 0; i < kPool; ++i) {
+      stream_ = c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device);
+      if (taken().count(stream_) == 0) break;
+    }
+    taken().insert(stream_);
+  }
+  ~OwnStream() {
+    std::lock_guard lock(mutex());
+    taken().erase(taken().find(stream_));
+  }
+  OwnStream(const OwnStream&) = delete;
+  OwnStream& operator=(const OwnStream&) = delete;
+
+  c10::cuda::CUDAStream get() const { return stream_; }
+
+ private:
+  static std::mutex& mutex() {
+    static auto& mutex = *new std::mutex;
+    return mutex;
+  }
+  static std::multiset<cudaStream_t>& taken() {
+    static auto& taken = *new std::multiset<cudaStream_t>;
+    return taken;
+  }
+
+  c10::cuda::CUDAStream stream_ = c10::cuda::getDefaultCUDAStream();
+};
+
 class CudaFrames final : public DeviceFrames {
  public:
   explicit CudaFrames(at::Device device)
       : device_(device),
-        guard_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index())),
-        stream_(guard_.current_stream().stream()),
+        own_(device.index()),
+        guard_(own_.get()),
+        stream_(own_.get().stream()),
         tables_(device) {}
 
   ~CudaFrames() override { (void)cudaStreamSynchronize(stream_); }  // then pinned memory may go
@@ -310,6 +349,7 @@ class CudaFrames final : public DeviceFrames {
   }
 
   const at::Device device_;
+  const OwnStream own_;
   const c10::cuda::CUDAStreamGuard guard_;
   const cudaStream_t stream_;
   Tables tables_;
