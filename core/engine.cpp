@@ -135,6 +135,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
     return !state_->wishes.empty();
   }
 
+  bool lost() const {
+    std::lock_guard lock(state_->mutex);
+    return state_->lost;
+  }
+
   bool on_worker() const { return std::this_thread::get_id() == thread_.get_id(); }
   const Options& options() const { return options_; }
   const std::shared_ptr<WorkerState>& state() const { return state_; }
@@ -314,6 +319,7 @@ std::shared_ptr<Engine> open_engine(const Options& asked, NetworkLoader loader, 
     const auto entry = instances().entry(key_of(options));
     std::lock_guard loading(entry->loading);
     auto engine = instances().engine(*entry);
+    if (engine && engine->lost()) engine.reset();  // its users' to let go of
     const std::string differences = engine ? differences_of(engine->options(), options) : "";
     if (!differences.empty()) {
       if (engine->has_users()) {

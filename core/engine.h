@@ -24,7 +24,8 @@ using FramesMaker = std::function<std::unique_ptr<DeviceFrames>(at::Device)>;
 
 /// Loads, or finds one loaded with the same instance_id from the same file. Blocks; throws Error: what
 /// loading throws, and kInvalidArgument when the other options of the one that is loaded are not equal.
-/// A model whose handles have all been retired() is not in the way of other options.
+/// A model whose handles have all been retired() is not in the way of other options, nor is one that was lost
+/// with its device (all that is submitted to it gets that Error).
 /// batch_size and batch_timeout_ns may differ: the largest hold of what the handles that are left asked for;
 /// each call returns a handle of its own on the engine. Without `loader`, the checkpoint `options.model`
 /// names; without `frames`, device_frames().

@@ -10,6 +10,7 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
+#include <optional>
 #include <utility>
 
 #include "core/device_frames.h"
@@ -65,6 +66,10 @@ class Worker {
       : state_(state), device_(setup.network.device), network_(network), frames_(frames) {}
 
   void run(const std::vector<JobPtr>& batch) {
+    if (lost_) {
+      for (const JobPtr& job : batch) finish(*job, Job::Phase::kDone, std::make_exception_ptr(*lost_));
+      return;
+    }
     try {
       run_together(batch);
     } catch (...) {
@@ -118,7 +123,7 @@ class Worker {
   }
 
   // Throws only before anything is delivered.
-  void infer(const std::vector<Pair>& pairs) const {
+  void infer(const std::vector<Pair>& pairs) {
     const auto start = Clock::now();
     const at::Tensor y = forward(pairs);
     if (frames_) finish_on_device(pairs, y);
@@ -238,20 +243,31 @@ class Worker {
     finish(job, Job::Phase::kDone);
   }
 
-  // With the exception being handled.
-  void fail(Job& job, const char* doing) const {
-    const auto error = std::make_exception_ptr(current_error(doing));
+  // With the exception being handled. After an error of the device itself (a lost one, a kernel that went
+  // astray) all that the process asks of it fails, so the model answers nothing any more, for none of its
+  // users, and who opens it anew gets one that is loaded anew.
+  void fail(Job& job, const char* doing) {
+    Error error = current_error(doing);
+    if (error.code() == ErrorCode::kDevice && !lost_) {
+      error = Error(ErrorCode::kDevice, std::string(error.what()) +
+                                            " (the model is lost with it: restart the pipeline; where that "
+                                            "does not help, the program)");
+      lost_ = error;
+      std::lock_guard lock(state_.mutex);
+      state_.lost = true;
+    }
     try {
       if (frames_) frames_->wait();  // what is queued may read the frames
     } catch (...) {                  // the device does nothing any more
     }
-    finish(job, Job::Phase::kDone, error);
+    finish(job, Job::Phase::kDone, std::make_exception_ptr(error));
   }
 
   WorkerState& state_;
   const at::Device device_;
   Network& network_;
   DeviceFrames* const frames_;  // null = on the CPU
+  std::optional<Error> lost_;   // why WorkerState::lost
 };
 
 // Waits for work, and for a batch to fill. Empty = stop.

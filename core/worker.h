@@ -33,6 +33,7 @@ struct WorkerState {
   bool stopping = false;
   std::vector<BatchWish> wishes;  // of everyone who has the model open
   BatchWish batch;                // the largest of them
+  bool lost = false;              // the device failed: nothing more comes of this model
 
   // Written by the worker before `loaded`, constant after.
   InputSpec spec;

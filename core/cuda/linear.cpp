@@ -25,8 +25,10 @@ constexpr int64_t kSlice = 1024;
 
 void check(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw Error(status == CUBLAS_STATUS_ALLOC_FAILED ? ErrorCode::kOutOfMemory : ErrorCode::kDevice,
-              std::string("cublasLt: ") + what + ": " + cublasLtGetStatusString(status));
+  const auto code = status == CUBLAS_STATUS_ALLOC_FAILED       ? ErrorCode::kOutOfMemory
+                    : status == CUBLAS_STATUS_EXECUTION_FAILED ? ErrorCode::kDevice
+                                                               : ErrorCode::kInternal;
+  throw Error(code, std::string("cublasLt: ") + what + ": " + cublasLtGetStatusString(status));
 }
 
 // One of the library's opaque objects.

@@ -163,8 +163,8 @@ TEST(Engine, TranslatesWhatTheNetworkThrows) {
   EXPECT_EQ(text.find("frame #"), std::string::npos) << "a backtrace is not for users: " << text;
   fail = [] { TORCH_CHECK_WITH(OutOfMemoryError, false, "device full"); };
   EXPECT_EQ(run(), ErrorCode::kOutOfMemory);
-  fail = [] { throw Error(ErrorCode::kDevice, "gone"); };
-  EXPECT_EQ(run(&text), ErrorCode::kDevice);
+  fail = [] { throw Error(ErrorCode::kUnsupported, "gone"); };
+  EXPECT_EQ(run(&text), ErrorCode::kUnsupported);
   EXPECT_EQ(text, "gone");
   fail = [] { throw 42; };
   EXPECT_EQ(run(), ErrorCode::kInternal);

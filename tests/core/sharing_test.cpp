@@ -340,6 +340,43 @@ TEST(Sharing, AFailedLoadIsNobodyElses) {
   EXPECT_TRUE(open_engine(options, loads(same_depth)));
 }
 
+TEST(Sharing, AModelLostWithItsDeviceIsLostForAllAndLoadedAnew) {
+  std::atomic<int> runs = 0;
+  Options options;
+  options.instance_id = "lost-test";
+  auto first = open_engine(options, loads([&](const at::Tensor&) -> at::Tensor {
+                             ++runs;
+                             throw Error(ErrorCode::kDevice, "it fell off the bus");
+                           }));
+  auto second = open_engine(options, loads(same_depth));
+  ASSERT_EQ(first, second);
+  Pair pair(1000);
+  for (const auto& engine : {first, second, first}) {
+    std::string text;
+    EXPECT_EQ(code_of([&] { pair.submit(engine, kA)->wait(); }, &text), ErrorCode::kDevice);
+    EXPECT_EQ(text.find("it fell off the bus (the model is lost"), 0u) << text;
+  }
+  EXPECT_EQ(runs, 1) << "nothing is asked of a lost device";
+  EXPECT_TRUE(pair.all(Pair::kUntouched));
+  auto anew = open_engine(options, loads(same_depth));  // while the others still hold the lost one
+  EXPECT_NE(anew, first);
+  EXPECT_EQ(open_engine(options, loads(same_depth)), anew);
+  EXPECT_TRUE(pair.submit(anew, kA)->wait());
+  EXPECT_TRUE(pair.all(1000));
+}
+
+TEST(Sharing, OtherErrorsLoseNothing) {
+  std::atomic<bool> full = true;
+  auto engine = open_engine({}, loads([&](const at::Tensor& x) {
+                              if (full) throw Error(ErrorCode::kOutOfMemory, "no room");
+                              return same_depth(x);
+                            }));
+  Pair pair(1000);
+  EXPECT_EQ(code_of([&] { pair.submit(engine, kA)->wait(); }), ErrorCode::kOutOfMemory);
+  full = false;
+  EXPECT_TRUE(pair.submit(engine, kA)->wait());
+}
+
 TEST(Sharing, HoldsWhileCallersComeAndGo) {
   // Eight cameras, each of which opens, refines, cancels and leaves in an order that follows from a seed.
   std::atomic<int> loaded = 0, open_networks = 0;
