@@ -20,14 +20,17 @@ class Weights;
 namespace rgbd::cuda {
 
 /// Changes with every change of this header: a file left over from another build is refused.
-inline constexpr int kModuleVersion = 2;
+inline constexpr int kModuleVersion = 3;
 
 class Module {
  public:
   /// How many CUDA devices there are; 0 without a driver.
   virtual int device_count() const noexcept = 0;
-  /// The optimised network on a CUDA device; null where the generic form has to do (the device is too old,
-  /// the sizes are not those of the family). Worker thread only. Throws Error, c10::Error.
+  /// Why device_count() is 0, to go on after "not available: ".
+  virtual std::string why_no_device() const = 0;
+  /// The optimised network on a CUDA device, after a first small frame; null where the generic form has to do
+  /// (the sizes are not those of the family; with a warning, the chip lacks something). Worker thread only.
+  /// Throws Error, c10::Error.
   virtual std::unique_ptr<Network> load_cdm(const cdm::Weights& weights,
                                             const NetworkOptions& options) const = 0;
   virtual std::unique_ptr<Network> load_light(const light::Weights& weights,

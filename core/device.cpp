@@ -221,7 +221,7 @@ Machine this_machine() {
     machine.cuda_came_too_late = true;
     machine.why_no_cuda = "this process used torch before, without CUDA";
   } else {
-    machine.why_no_cuda = module.problem.empty() ? "no NVIDIA GPU or driver" : module.problem;
+    machine.why_no_cuda = module.module ? module.module->why_no_device() : module.problem;
   }
   // cuDNN's bfloat16 convolutions need compute capability 8.0, as bfloat16 in general does.
   machine.has_bf16 = [](at::Device device) {

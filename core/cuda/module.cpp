@@ -3,7 +3,9 @@
 // opens it by name before the first ATen call, since torch caches its CUDA hooks then.
 #include "core/cuda_module.h"
 
+#include <ATen/ops/ones.h>
 #include <c10/cuda/CUDAFunctions.h>
+#include <cuda_runtime_api.h>
 
 #include "core/cuda/cdm/cdm.h"
 #include "core/cuda/frames.h"
@@ -13,17 +15,50 @@
 namespace rgbd::cuda {
 namespace {
 
+std::string version(int number) {
+  return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+}
+
+// A chip may lack what the kernels or cublasLt need; better known now than at the first frame.
+std::unique_ptr<Network> tried(std::unique_ptr<Network> network, at::Device device) {
+  if (!network) return network;
+  try {
+    network->forward(at::ones({1, 4, 56, 56}, at::TensorOptions(device).dtype(at::kFloat)));
+    c10::cuda::device_synchronize();
+    return network;
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const std::exception& error) {
+    log(LogLevel::kWarning,
+        std::string("this GPU cannot run the optimised network; torch's own operations do, slower: ") +
+            error.what());
+    return nullptr;
+  }
+}
+
 class LoadedModule final : public Module {
  public:
   int device_count() const noexcept override { return c10::cuda::device_count(); }
 
+  std::string why_no_device() const override {
+    int driver = 0, devices = 0;
+    if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) return "no NVIDIA driver";
+    const cudaError_t error = cudaGetDeviceCount(&devices);
+    (void)cudaGetLastError();
+    if (error == cudaErrorInsufficientDriver) {
+      return "the NVIDIA driver is too old: it runs programs of CUDA " + version(driver) +
+             ", and torch is made for CUDA " + version(CUDART_VERSION) + ". Install a newer driver";
+    }
+    return error == cudaSuccess ? "no NVIDIA GPU" : cudaGetErrorString(error);
+  }
+
   std::unique_ptr<Network> load_cdm(const cdm::Weights& weights,
                                     const NetworkOptions& options) const override {
-    return cuda::load_cdm(weights, options);
+    return tried(cuda::load_cdm(weights, options), options.device);
   }
   std::unique_ptr<Network> load_light(const light::Weights& weights,
                                       const NetworkOptions& options) const override {
-    return cuda::load_light(weights, options);
+    return tried(cuda::load_light(weights, options), options.device);
   }
   std::unique_ptr<DeviceFrames> frames(at::Device device) const override { return make_frames(device); }
 };
