@@ -11,19 +11,24 @@
 namespace rgbd::cuda {
 
 Conv::Conv(const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding, Element element)
-    : element_(element), stride_(stride), padding_(padding) {
-  weight_ = weight.to(plain_type(element)).contiguous(at::MemoryFormat::ChannelsLast);
+    : element_(element),
+      stride_(stride),
+      padding_(padding),
+      channels_first_(element == Element::kTf32x3 && weight.size(0) == 64) {
+  weight_ = weight.to(plain_type(element))
+                .contiguous(channels_first_ ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast);
   if (!bias.defined()) return;
   bias_ = bias.to(at::kFloat).contiguous();
   plain_bias_ = bias.to(plain_type(element));
 }
 
 at::Tensor Conv::operator()(const at::Tensor& x) const {
-  return at::cudnn_convolution(x.permute({0, 3, 1, 2}), weight_, {padding_, padding_}, {stride_, stride_},
-                               {1, 1}, 1,
-                               /*benchmark=*/false, /*deterministic=*/false,
-                               /*allow_tf32=*/false)
-      .permute({0, 2, 3, 1});
+  auto in = x.permute({0, 3, 1, 2});
+  if (channels_first_) in = in.contiguous();
+  const auto out = at::cudnn_convolution(in, weight_, {padding_, padding_}, {stride_, stride_}, {1, 1}, 1,
+                                         /*benchmark=*/false, /*deterministic=*/false, /*allow_tf32=*/false)
+                       .permute({0, 2, 3, 1});
+  return channels_first_ ? out.contiguous() : out;
 }
 
 at::Tensor Conv::relu(const at::Tensor& x) const {
