@@ -49,6 +49,10 @@ std::vector<std::string> candidates() {
 }
 
 Runtime* open_runtime(const std::string& path, std::string& reasons) {
+  // In front of everything that librgbd.so brings: built by a compiler that links its C++ library statically,
+  // librgbd.so would put parts of that copy between torch and torch's libstdc++ (cuDNN then jumps to address
+  // 0).
+  (void)dlopen("libstdc++.so.6", RTLD_NOW | RTLD_GLOBAL);
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle) {
     reasons += std::string("; ") + dlerror();
