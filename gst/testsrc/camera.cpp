@@ -41,8 +41,13 @@ void copy_depth(const uint16_t* depth_mm, const GstVideoInfo& info, guint8* out)
 
 }  // namespace
 
-TestCamera::TestCamera(uint32_t seed, SensorKind sensor)
-    : seed_(seed), noise_(hash(seed, 0x7115e)), scene_(seed), renderer_(noise_), sensor_(sensor, noise_) {}
+TestCamera::TestCamera(uint32_t seed, SensorKind sensor, Motion motion)
+    : seed_(seed),
+      motion_(motion),
+      noise_(hash(seed, 0x7115e)),
+      scene_(seed),
+      renderer_(noise_),
+      sensor_(sensor, noise_) {}
 
 const View& TestCamera::view_of(const Snapshot& scene, FieldOfView fov, int width, int height,
                                 uint64_t frame) {
@@ -54,7 +59,7 @@ const View& TestCamera::view_of(const Snapshot& scene, FieldOfView fov, int widt
 }
 
 void TestCamera::render(uint64_t frame, const FrameFormat& format, GstBuffer* buffer) {
-  const Snapshot scene = scene_.at(frame);
+  const Snapshot scene = scene_.at(frame, motion_);
   views_used_ = 0;
   std::optional<FieldOfView> fov;  // the first stream's, so that all show the same
   for (int stream = 0; stream < kStreams; ++stream) {

@@ -15,10 +15,11 @@
 
 namespace rgbd {
 
-/// One thread at a time. What a frame shows depends on seed, sensor, frame number and sizes alone.
+/// One thread at a time. What a frame shows depends on seed, sensor, motion, frame number and sizes
+/// alone.
 class TestCamera {
  public:
-  TestCamera(uint32_t seed, SensorKind sensor);
+  TestCamera(uint32_t seed, SensorKind sensor, Motion motion);
   /// Appends one memory to `buffer` for each stream of `format`.
   void render(uint64_t frame, const FrameFormat& format, GstBuffer* buffer);
 
@@ -27,6 +28,7 @@ class TestCamera {
   const View& view_of(const Snapshot& scene, FieldOfView fov, int width, int height, uint64_t frame);
 
   uint32_t seed_;
+  Motion motion_;
   NoiseTiles noise_;
   Scene scene_;
   Renderer renderer_;

@@ -8,8 +8,8 @@
  * both are GRAY16_LE in millimetres, 0 = no depth. Link any of them; what is not linked is not made. As with
  * any demuxer, each linked pad needs a queue of its own behind it. Sizes and framerate are what downstream
  * asks for, 640x480 at 30/1 if it does not care, the same for all pads where that is possible. The same seed,
- * frame number, size and sensor give the same bytes on every machine, so a seek brings the same frame again.
- * Things move 1/30 s per frame at any framerate.
+ * frame number, size, sensor and motion give the same bytes on every machine, so a seek brings the same frame
+ * again. Things move 1/30 s per frame at any framerate.
  *
  *     gst-launch-1.0 rgbdtestsrc name=s  s.rgb ! queue ! videoconvert ! autovideosink
  *     gst-launch-1.0 rgbdtestsrc name=s sensor=tof  s.rgb ! queue ! videoconvert ! autovideosink \
@@ -62,6 +62,7 @@ static void gst_rgbd_test_src_class_init(GstRgbdTestSrcClass* klass) {
   object_class->get_property = gst_rgbd_test_src_get_property;
   rgbd::install_source_properties(object_class);
   gst_type_mark_as_plugin_api(rgbd::sensor_type(), static_cast<GstPluginAPIFlags>(0));
+  gst_type_mark_as_plugin_api(rgbd::motion_type(), static_cast<GstPluginAPIFlags>(0));
   auto* element_class = GST_ELEMENT_CLASS(klass);
   gst_element_class_set_static_metadata(element_class, "RGB-D test source", "Source/Video",
                                         "Generates colour, noisy depth and true depth of a moving room",

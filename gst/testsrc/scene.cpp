@@ -283,11 +283,14 @@ void Scene::add_moving(double seconds, std::vector<Object>& objects) const {
                          seconds / 5 + phase_[5], {Texture::kWood, accents_[1], accents_[0], 0.3f}));
 }
 
-Snapshot Scene::at(uint64_t frame) const {
-  const double seconds = static_cast<double>(frame) * kSecondsPerFrame;
+Snapshot Scene::at(uint64_t frame, Motion motion) const {
+  const double passed = static_cast<double>(frame) * kSecondsPerFrame;
+  const bool objects_move = motion == Motion::kObjects || motion == Motion::kBoth;
+  const bool camera_moves = motion == Motion::kCamera || motion == Motion::kBoth;
+  const double seconds = camera_moves ? passed : 0;
   Snapshot now = still_;
   std::vector<Object> moving;
-  add_moving(seconds, moving);
+  add_moving(objects_move ? passed : 0, moving);
   for (Object& object : moving) {
     object.center.x *= side_;
     for (Vec3& axis : object.axis) axis.x *= side_;

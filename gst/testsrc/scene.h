@@ -72,12 +72,15 @@ struct Snapshot {
   std::vector<Object> objects;
 };
 
+/// What moves from frame to frame; the rest stands still as in frame 0.
+enum class Motion { kNone, kObjects, kCamera, kBoth };
+
 /// A room furnished by seed. Immutable after construction; any thread.
 class Scene {
  public:
   explicit Scene(uint32_t seed);
   /// The scene at a frame, 1/30 s after the one before whatever the framerate is.
-  Snapshot at(uint64_t frame) const;
+  Snapshot at(uint64_t frame, Motion motion = Motion::kBoth) const;
 
  private:
   void furnish(Random& random);

@@ -16,9 +16,10 @@ GST_DEBUG_CATEGORY_STATIC(rgbd_test_source_debug);
 
 namespace {
 
-enum { kPropSeed = 1, kPropSensor, kPropNumBuffers, kPropIsLive };
+enum { kPropSeed = 1, kPropSensor, kPropMotion, kPropNumBuffers, kPropIsLive };
 
 constexpr auto kDefaultSensor = rgbd::SensorKind::kStereo;
+constexpr auto kDefaultMotion = rgbd::Motion::kBoth;
 
 }  // namespace
 
@@ -26,6 +27,7 @@ struct GstRgbdTestSource {
   GstPushSrc parent;
   guint seed;
   rgbd::SensorKind sensor;
+  rgbd::Motion motion;
   gint num_buffers;  // OBJECT_LOCK; frames of the whole stream, -1 = endless
 
   // Streaming thread.
@@ -60,6 +62,17 @@ GType sensor_type() {
   return type;
 }
 
+GType motion_type() {
+  static const GEnumValue kValues[] = {
+      {static_cast<int>(Motion::kNone), "Nothing; noise alone differs from frame to frame", "none"},
+      {static_cast<int>(Motion::kObjects), "Some things in the room", "objects"},
+      {static_cast<int>(Motion::kCamera), "The camera", "camera"},
+      {static_cast<int>(Motion::kBoth), "Some things and the camera", "both"},
+      {0, nullptr, nullptr}};
+  static const GType type = g_enum_register_static("GstRgbdTestSrcMotion", kValues);
+  return type;
+}
+
 void install_source_properties(GObjectClass* object_class) {
   constexpr auto kFlags =
       static_cast<GParamFlags>(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
@@ -73,6 +86,10 @@ void install_source_properties(GObjectClass* object_class) {
       g_param_spec_enum("sensor", "Sensor",
                         "The kind of depth camera whose noise, holes and shadows pad depth has",
                         sensor_type(), static_cast<int>(kDefaultSensor), kFlags));
+  g_object_class_install_property(
+      object_class, kPropMotion,
+      g_param_spec_enum("motion", "Motion", "What moves from frame to frame; the rest stands still",
+                        motion_type(), static_cast<int>(kDefaultMotion), kFlags));
   g_object_class_install_property(
       object_class, kPropNumBuffers,
       g_param_spec_int("num-buffers", "Number of buffers",
@@ -115,7 +132,7 @@ static GstClockTime duration_of(const GstRgbdTestSource* self) {
 
 static gboolean gst_rgbd_test_source_start(GstBaseSrc* base) {
   GstRgbdTestSource* self = cast(base);
-  self->camera = std::make_unique<rgbd::TestCamera>(self->seed, self->sensor);
+  self->camera = std::make_unique<rgbd::TestCamera>(self->seed, self->sensor, self->motion);
   self->next_frame = self->base_frame = 0;
   self->base_time = 0;
   self->sought = false;
@@ -254,6 +271,9 @@ static void gst_rgbd_test_source_set_property(GObject* object, guint id, const G
     case kPropSensor:
       self->sensor = static_cast<rgbd::SensorKind>(g_value_get_enum(value));
       break;
+    case kPropMotion:
+      self->motion = static_cast<rgbd::Motion>(g_value_get_enum(value));
+      break;
     case kPropNumBuffers:
       GST_OBJECT_LOCK(self);
       self->num_buffers = g_value_get_int(value);
@@ -276,6 +296,9 @@ static void gst_rgbd_test_source_get_property(GObject* object, guint id, GValue*
     case kPropSensor:
       g_value_set_enum(value, static_cast<int>(self->sensor));
       break;
+    case kPropMotion:
+      g_value_set_enum(value, static_cast<int>(self->motion));
+      break;
     case kPropNumBuffers:
       g_value_set_int(value, self->num_buffers);
       break;
@@ -296,6 +319,7 @@ static void gst_rgbd_test_source_init(GstRgbdTestSource* self) {
   std::construct_at(&self->camera);
   std::construct_at(&self->format);
   self->sensor = kDefaultSensor;
+  self->motion = kDefaultMotion;
   self->num_buffers = -1;
   gst_base_src_set_format(GST_BASE_SRC(self), GST_FORMAT_TIME);
 }

@@ -5,6 +5,7 @@
 
 #include <gst/gst.h>
 
+#include "gst/testsrc/scene.h"
 #include "gst/testsrc/sensor.h"
 
 namespace rgbd {
@@ -22,7 +23,10 @@ GstCaps* stream_template_caps(int stream);
 /// GObject type of SensorKind.
 GType sensor_type();
 
-/// seed, sensor, num-buffers and is-live: the bin has the same ones and passes them on.
+/// GObject type of Motion.
+GType motion_type();
+
+/// seed, sensor, motion, num-buffers and is-live: the bin has the same ones and passes them on.
 void install_source_properties(GObjectClass* object_class);
 
 }  // namespace rgbd

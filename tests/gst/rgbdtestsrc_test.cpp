@@ -49,6 +49,35 @@ TEST(TestSource, TheSameSeedGivesTheSameBytesAndAnotherOthers) {
   }
 }
 
+/// How much of the truth is otherwise in frame 2 than in frame 0.
+double moved(const std::string& motion) {
+  auto truth = frames_of("seed=4 num-buffers=3 motion=" + motion, "truth");
+  EXPECT_EQ(truth.size(), 3u);
+  if (truth.size() != 3) return -1;
+  double count = 0;
+  for (int y = 0; y < 48; ++y)
+    for (int x = 0; x < 64; ++x) count += truth[2].depth_mm(x, y) != truth[0].depth_mm(x, y);
+  return count / (64 * 48);
+}
+
+TEST(TestSource, MotionSaysWhatMoves) {
+  EXPECT_EQ(moved("none"), 0);
+  const double objects = moved("objects"), camera = moved("camera");
+  EXPECT_GT(objects, 0);
+  EXPECT_LT(objects, 0.1);
+  EXPECT_GT(camera, 0.5);
+  for (const char* pad : {"rgb", "depth", "truth"}) {
+    SCOPED_TRACE(pad);
+    expect_same_bytes(frames_of("seed=4 num-buffers=3", pad),
+                      frames_of("seed=4 num-buffers=3 motion=both", pad));
+    expect_same_bytes(frames_of("seed=4 num-buffers=1", pad),
+                      frames_of("seed=4 num-buffers=1 motion=none", pad));
+  }
+  auto noisy = frames_of("seed=4 num-buffers=2 motion=none", "depth");
+  ASSERT_EQ(noisy.size(), 2u);
+  EXPECT_NE(noisy[0].bytes, noisy[1].bytes) << "noise is new in each frame";
+}
+
 /// On every machine, with every compiler and optimisation. Whoever changes the pictures on purpose changes
 /// these.
 TEST(TestSource, TheBytesAreTheseOnEveryMachine) {
