@@ -7,6 +7,7 @@
 #include "core/errors.h"
 #include "core/log.h"
 #include "core/rgbd.h"
+#include "core/temporal.h"
 
 namespace rgbd {
 namespace {
@@ -49,6 +50,9 @@ class LibraryRuntime : public Runtime {
   void set_log_sink(LogSink sink) override { rgbd::set_log_sink(std::move(sink)); }
   std::shared_ptr<Refiner> open(const Options& options) override {
     return guarded("opening a model", [&] { return std::make_shared<EngineRefiner>(open_engine(options)); });
+  }
+  std::unique_ptr<TemporalFilter> temporal_filter() override {
+    return guarded("making a temporal filter", [] { return make_temporal_filter(); });
   }
 };
 

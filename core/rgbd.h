@@ -19,7 +19,7 @@
 namespace rgbd {
 
 /// Changes with every incompatible change of this header; rgbd_runtime() compares it.
-inline constexpr int kAbiVersion = 4;
+inline constexpr int kAbiVersion = 5;
 
 enum class ErrorCode {
   kNotFound,         // a file that is not there
@@ -188,6 +188,18 @@ class Refiner {
   virtual void retire() noexcept = 0;
 };
 
+/// Steadies the refined depth of one stream over time: noise is averaged, what moves is not. One thread at a time.
+class TemporalFilter {
+ public:
+  virtual ~TemporalFilter() = default;
+  /// Takes the stream's next frame, in host memory, and changes it in place. `weight`, 0 to 1: how much of the
+  /// past goes into a pixel that does not move; 0 leaves the frame as it is and forgets the past. A frame of
+  /// another size or unit than the last has no past. Throws Error{kInvalidArgument}, and then nothing has changed.
+  virtual void apply(const DepthOut& frame, double weight) = 0;
+  /// Forgets the past: the next frame stays as it is.
+  virtual void reset() noexcept = 0;
+};
+
 /// The library, once per process.
 class Runtime {
  public:
@@ -196,6 +208,8 @@ class Runtime {
   virtual void set_log_sink(LogSink sink) = 0;
   /// Loads a model, or shares one already loaded (Options::instance_id). Blocks; throws Error.
   virtual std::shared_ptr<Refiner> open(const Options& options) = 0;
+  /// For one stream. Takes no memory before the first frame.
+  virtual std::unique_ptr<TemporalFilter> temporal_filter() = 0;
 };
 
 }  // namespace rgbd

@@ -190,6 +190,7 @@ gboolean sink_event(GstAggregator* aggregator, GstAggregatorPad* pad, GstEvent* 
       return usable;
     }
     case GST_EVENT_SEGMENT:
+      self->state->steadying.forget();
       if (index == kRgb) {
         const GstSegment* segment;
         gst_event_parse_segment(event, &segment);
@@ -290,6 +291,7 @@ void end_unfinished_flush(GstRgbdRefine* self) {
 GstFlowReturn flush(GstAggregator* aggregator) {
   State& state = *GST_RGBD_REFINE(aggregator)->state;
   gst_clear_buffer(&state.last_refined);
+  state.steadying.forget();
   state.pair_count = 0;
   state.segment_sent = state.discontinuous = false;
   state.qos.reset();

@@ -160,6 +160,7 @@ gboolean stop(GstAggregator* aggregator) {
   state.has_output = false;
   state.segment_sent = state.discontinuous = false;
   gst_clear_buffer(&state.last_refined);
+  state.steadying = {};
   GST_OBJECT_LOCK(self);
   state.frame_duration = state.shorter_frame = kFrameWithoutRate;
   GST_OBJECT_UNLOCK(self);
@@ -206,6 +207,7 @@ void take_swapped_model(GstRgbdRefine* self) {
   std::shared_ptr<Refiner> refiner = state.model.current();
   if (!refiner) return;
   state.latency.forget();
+  state.steadying.forget();
   post_warnings(self, refiner->info());
   GST_INFO_OBJECT(self, "exchanged for %s", refiner->info().model.c_str());
   post_model_updated(self, refiner->info().model, nullptr);

@@ -111,6 +111,7 @@ gboolean set_input_caps(GstRgbdRefine* self, InputIndex index, GstCaps* caps) {
   }
   GST_INFO_OBJECT(self->pads[index], "%" GST_PTR_FORMAT, caps);
   input.info = info;
+  state.steadying.forget();
   input.cuda_device.reset();  // were there none, CUDA memory would be read through host memory
   if (is_cuda_memory(gst_caps_get_features(caps, 0))) input.cuda_device = cuda_device_of(self);
   input.has_caps = true;
@@ -173,6 +174,7 @@ gboolean negotiated_src_caps(GstAggregator* aggregator, GstCaps* caps) {
   }
   if (!state.has_output || unit != state.output_unit || !gst_video_info_is_equal(&info, &state.output)) {
     gst_clear_buffer(&state.last_refined);
+    state.steadying.forget();
   }
   GST_INFO_OBJECT(aggregator, "output %" GST_PTR_FORMAT, caps);
   state.output = info;

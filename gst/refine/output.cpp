@@ -71,6 +71,10 @@ ColorFrame read_color(GstRgbdRefine* self, GstBuffer* rgb) {
   return {image_view(std::make_shared<MappedFrame>(rgb, input.info, GST_MAP_READ, "rgb"))};
 }
 
+bool discontinuous(GstBuffer* buffer) {
+  return GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DISCONT);
+}
+
 /// `flushes`: of the inputs when the frames came that are in it.
 GstFlowReturn push(GstRgbdRefine* self, BufferPtr out, GstBuffer* rgb, Made how, const Flushes& flushes) {
   State& state = *self->state;
@@ -111,7 +115,8 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
     ColorFrame color = read_color(self, rgb);
     auto measured = std::make_shared<MappedFrame>(depth, state.inputs[kDepth].info, GST_MAP_READ, "depth");
     BufferPtr buffer = allocate(self);
-    auto refined = std::make_shared<MappedFrame>(buffer.get(), state.output, GST_MAP_WRITE, "output");
+    auto refined = std::make_shared<MappedFrame>(
+        buffer.get(), state.output, settings.temporal > 0 ? GST_MAP_READWRITE : GST_MAP_WRITE, "output");
     DepthView input = depth_view(measured, input_unit(settings, state.inputs[kDepth]), settings.min_depth_m,
                                  settings.max_depth_m);
     input.max_hole = settings.max_hole;
@@ -121,9 +126,13 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
       warn_once(self, state.said.no_depth,
                 "A depth frame has no valid pixel; there is no depth in its output either.");
       write_zeros(output);
+      state.steadying.forget();
     } else {
       std::optional<Result> result = run_pair(state, color.view, input, output, flushes);
       if (!result) return drop_flushed(state);
+      state.steadying.steady(
+          *state.runtime, settings.temporal, output,
+          {flushes, clock_time(state.inputs[kRgb].head), discontinuous(rgb) || discontinuous(depth)});
       if (color.downloaded_bytes > 0) ++result->device_to_host_copies;
       result->device_to_host_bytes += color.downloaded_bytes;
       GstClockTime took = gst_util_get_timestamp() - began;

@@ -20,6 +20,7 @@ enum {
   kPropMinDepth,
   kPropMaxDepth,
   kPropMaxHole,
+  kPropTemporal,
   kPropModelInstanceId,
   kPropBatchSize,
   kPropBatchTimeout,
@@ -156,6 +157,9 @@ bool store(Settings& s, guint id, const GValue* value) {
     case kPropMaxHole:
       s.max_hole = g_value_get_double(value);
       return true;
+    case kPropTemporal:
+      s.temporal = g_value_get_double(value);
+      return true;
     case kPropModelInstanceId:
       s.options.instance_id = string_of(value);
       return true;
@@ -229,6 +233,9 @@ bool load(const Settings& s, guint id, GValue* value) {
       return true;
     case kPropMaxHole:
       g_value_set_double(value, s.max_hole);
+      return true;
+    case kPropTemporal:
+      g_value_set_double(value, s.temporal);
       return true;
     case kPropModelInstanceId:
       set_string_or_null(value, s.options.instance_id);
@@ -353,6 +360,12 @@ void install_properties(GObjectClass* object_class) {
                               "without depth, connected by its pixels' sides, that is larger stays a hole, "
                               "since nothing measured tells what is there. 1 = all are filled, 0 = none",
                               0, 1, defaults.max_hole, kAnyTime));
+  install(
+      kPropTemporal,
+      g_param_spec_double("temporal", "Temporal",
+                          "How much of the frames before goes into a pixel whose depth does not move, which "
+                          "steadies it; what moves is taken as it comes. 0 = every frame stands alone",
+                          0, 1, defaults.temporal, kAnyTime));
   install(
       kPropModelInstanceId,
       g_param_spec_string(

@@ -19,6 +19,7 @@ struct Settings {
   double min_depth_m = 0;
   double max_depth_m = 25;
   double max_hole = DepthView{}.max_hole;  // share of the frame
+  double temporal = 0;                     // weight of the past; 0 = off
   unsigned inference_interval = 1;
   SkipPolicy skip_policy = SkipPolicy::kDrop;
   uint64_t pts_tolerance = kNoTime;  // ns

@@ -24,6 +24,7 @@
 #include "gst/refine/rgbdrefine.h"
 #include "gst/refine/settings.h"
 #include "gst/refine/stats.h"
+#include "gst/refine/steadying.h"
 
 namespace rgbd::refine {
 
@@ -86,6 +87,7 @@ struct State {
   bool segment_sent = false;          // a buffer went out since the last SEGMENT
   bool discontinuous = false;         // a colour frame came to nothing since the last buffer
   FrameSize warm;                     // size the running model was warmed up for
+  Steadying steadying;
   LatencyEstimate latency;
   GstClockTime own_latency = 0;                         // what the LATENCY query adds to upstream's
   GstClockTime upstream_latency = GST_CLOCK_TIME_NONE;  // as of the last turn; NONE: not live

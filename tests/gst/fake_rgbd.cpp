@@ -15,6 +15,8 @@
 #include <thread>
 #include <utility>
 
+#include "core/temporal.h"
+
 namespace fake_rgbd {
 namespace {
 
@@ -307,6 +309,7 @@ class Runtime : public rgbd::Runtime {
       throw Error(ErrorCode::kDevice, "there is no device " + options.device + "; use cpu");
     return std::make_shared<Refiner>(options, parse(options.model));
   }
+  std::unique_ptr<rgbd::TemporalFilter> temporal_filter() override { return rgbd::make_temporal_filter(); }
 };
 
 }  // namespace

@@ -10,6 +10,8 @@
 // The "network" writes input depth, nearest-resized, in the output's unit, plus `add`. Pixel (1, 0) becomes
 // the first byte of the colour frame and pixel (2, 0) the last byte of its last row, so that a wrong partner
 // or a wrong stride shows.
+//
+// The temporal filter is the real one.
 #pragma once
 
 #include <cstdint>

@@ -110,6 +110,7 @@ TEST(Properties, OfRgbdrefineAreTheContracts) {
       {"min-depth", "gdouble", "0", "0.5", true},
       {"max-depth", "gdouble", "25", "6", true},
       {"max-hole", "gdouble", "0.29999999999999999", "0.125", true},
+      {"temporal", "gdouble", "0", "0.5", true},
       {"model-instance-id", "gchararray", "NULL", "kitchen", false},
       {"batch-size", "guint", "1", "4", false},
       {"batch-timeout", "guint64", "0", "5000000", false},

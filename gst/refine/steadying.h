@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Property `temporal`: which frames of the stream have a common past, for the core's filter. Source task
+// only: here the frames are in order, whatever batches and other elements the model serves, and none that was
+// cancelled is among them.
+#pragma once
+
+#include <gst/gst.h>
+
+#include <memory>
+
+#include "core/rgbd.h"
+#include "gst/refine/interrupt.h"
+
+namespace rgbd::refine {
+
+class Steadying {
+ public:
+  /// Of a refined frame.
+  struct Moment {
+    Flushes flushes;            // of its two frames
+    GstClockTime running_time;  // of the colour frame; NONE: it has no timestamp
+    bool discontinuous;         // either of them is marked DISCONT
+  };
+
+  /// Changes a refined frame in place, which has to be readable. With a `weight` of 0 it does nothing, and
+  /// holds no memory. Throws Error.
+  void steady(Runtime& runtime, double weight, const DepthOut& frame, const Moment& moment);
+  /// What comes next is another scene, or depth made in another way.
+  void forget() noexcept {
+    if (filter_) filter_->reset();
+  }
+
+ private:
+  std::unique_ptr<TemporalFilter> filter_;  // null: the property has been 0
+  Moment last_{};
+};
+
+}  // namespace rgbd::refine
