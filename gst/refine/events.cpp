@@ -291,7 +291,6 @@ void end_unfinished_flush(GstRgbdRefine* self) {
 GstFlowReturn flush(GstAggregator* aggregator) {
   State& state = *GST_RGBD_REFINE(aggregator)->state;
   gst_clear_buffer(&state.last_refined);
-  state.steadying.forget();
   state.pair_count = 0;
   state.segment_sent = state.discontinuous = false;
   state.qos.reset();

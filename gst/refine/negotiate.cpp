@@ -174,7 +174,6 @@ gboolean negotiated_src_caps(GstAggregator* aggregator, GstCaps* caps) {
   }
   if (!state.has_output || unit != state.output_unit || !gst_video_info_is_equal(&info, &state.output)) {
     gst_clear_buffer(&state.last_refined);
-    state.steadying.forget();
   }
   GST_INFO_OBJECT(aggregator, "output %" GST_PTR_FORMAT, caps);
   state.output = info;

@@ -132,7 +132,7 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
       if (!result) return drop_flushed(state);
       state.steadying.steady(
           *state.runtime, settings.temporal, output,
-          {flushes, clock_time(state.inputs[kRgb].head), discontinuous(rgb) || discontinuous(depth)});
+          {clock_time(state.inputs[kRgb].head), discontinuous(rgb) || discontinuous(depth)});
       if (color.downloaded_bytes > 0) ++result->device_to_host_copies;
       result->device_to_host_bytes += color.downloaded_bytes;
       GstClockTime took = gst_util_get_timestamp() - began;

@@ -11,7 +11,6 @@ namespace {
 constexpr GstClockTime kShortGap = GST_SECOND / 2;
 
 bool follows(const Steadying::Moment& next, const Steadying::Moment& last) {
-  if (next.flushes != last.flushes) return false;  // also of one pad alone
   if (!next.discontinuous) return true;
   return GST_CLOCK_TIME_IS_VALID(next.running_time) && GST_CLOCK_TIME_IS_VALID(last.running_time) &&
          next.running_time >= last.running_time && next.running_time - last.running_time <= kShortGap;

@@ -9,7 +9,6 @@
 #include <memory>
 
 #include "core/rgbd.h"
-#include "gst/refine/interrupt.h"
 
 namespace rgbd::refine {
 
@@ -17,7 +16,6 @@ class Steadying {
  public:
   /// Of a refined frame.
   struct Moment {
-    Flushes flushes;            // of its two frames
     GstClockTime running_time;  // of the colour frame; NONE: it has no timestamp
     bool discontinuous;         // either of them is marked DISCONT
   };
@@ -25,7 +23,8 @@ class Steadying {
   /// Changes a refined frame in place, which has to be readable. With a `weight` of 0 it does nothing, and
   /// holds no memory. Throws Error.
   void steady(Runtime& runtime, double weight, const DepthOut& frame, const Moment& moment);
-  /// What comes next is another scene, or depth made in another way.
+  /// What comes next is another scene, or depth made in another way. Caps and segments call it, and with them
+  /// every flush: after one, both come again.
   void forget() noexcept {
     if (filter_) filter_->reset();
   }

@@ -203,6 +203,11 @@ TEST(Temporal, AHoleStaysOneAndLeavesNothingBehind) {
   EXPECT_EQ(apply(*filter, filled), filled);
 }
 
+TEST(Temporal, AHoleIsNoDepthOfNearlyNothing) {
+  const auto filter = make_temporal_filter();  // steps so coarse that one is within the tolerance
+  for (const int steps : {0, 1, 0, 1}) EXPECT_EQ(apply(*filter, flat(steps), 1), flat(steps));
+}
+
 TEST(Temporal, DepthStaysDepthAtBothEnds) {
   for (const int end : {1, 65535}) {
     const int other = end == 1 ? 2 : 65530;
