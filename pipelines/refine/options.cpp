@@ -31,6 +31,7 @@ struct Parsed {
   gdouble depth_scale = 1000;
   gdouble max_depth = 25;
   gdouble max_hole = DepthView{}.max_hole;
+  gdouble temporal = RefineOptions{}.temporal;
   gdouble image_min = 0.1;
   gdouble image_max = 5;
   gchar* device = nullptr;
@@ -112,6 +113,9 @@ RefineOptions parse_options(int argc, char** argv) {
        "Input depth beyond this is treated as no depth (default: 25)", "METRES"},
       {"max-hole", 0, 0, G_OPTION_ARG_DOUBLE, &parsed.max_hole,
        "Largest hole to fill, 0 to 1 of the depth image (default: 0.3; 1 = fill all)", "FRACTION"},
+      {"temporal", 0, 0, G_OPTION_ARG_DOUBLE, &parsed.temporal,
+       "How much of the frames before steadies a sequence, 0 to 1 (default: 0 = every frame stands alone)",
+       "WEIGHT"},
       {"image-min", 0, 0, G_OPTION_ARG_DOUBLE, &parsed.image_min,
        "Nearest depth of the colours (default: 0.1)", "METRES"},
       {"image-max", 0, 0, G_OPTION_ARG_DOUBLE, &parsed.image_max,
@@ -167,6 +171,7 @@ RefineOptions parse_options(int argc, char** argv) {
   options.steps_per_metre = parsed.depth_scale;
   options.max_depth_m = parsed.max_depth;
   options.max_hole = parsed.max_hole;
+  options.temporal = parsed.temporal;
   options.image_min_m = parsed.image_min;
   options.image_max_m = parsed.image_max;
   require_positive("--depth-scale", options.steps_per_metre);
@@ -174,6 +179,7 @@ RefineOptions parse_options(int argc, char** argv) {
     refuse("--depth-scale must be at least 0.001 steps per metre");
   require_positive("--max-depth", options.max_depth_m);
   if (!(options.max_hole >= 0 && options.max_hole <= 1)) refuse("--max-hole must be a number from 0 to 1");
+  if (!(options.temporal >= 0 && options.temporal <= 1)) refuse("--temporal must be a number from 0 to 1");
   if (!std::isfinite(options.image_min_m) || !std::isfinite(options.image_max_m) ||
       options.image_max_m <= options.image_min_m)
     refuse("--image-max must be above --image-min");

@@ -18,6 +18,7 @@ struct RefineOptions {
   double steps_per_metre = 1000;  // of the input depth, and of the output depth
   double max_depth_m = 25;   // input depth beyond is no depth; infer.py's flag says 6 but the program uses 25
   double max_hole = 0.3;     // larger holes stay holes; share of the depth image
+  double temporal = 0;       // weight of the frames before, of a sequence; 0 = none
   double image_min_m = 0.1;  // range of the colours
   double image_max_m = 5;
   std::string device = "auto";

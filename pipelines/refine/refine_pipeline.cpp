@@ -98,7 +98,8 @@ RefinePipeline::RefinePipeline(const RefineOptions& options)
   if (!options.model.empty()) g_object_set(refine, "model", options.model.c_str(), nullptr);
   g_object_set(refine, "device", options.device.c_str(), "optimize", options.optimize, "input-size",
                options.input_size, "depth-unit", 1 / options.steps_per_metre, "max-depth",
-               options.max_depth_m, "max-hole", options.max_hole, "qos", FALSE, nullptr);
+               options.max_depth_m, "max-hole", options.max_hole, "temporal", options.temporal, "qos", FALSE,
+               nullptr);
   gst_util_set_object_arg(G_OBJECT(refine), "precision", options.precision.c_str());
   for (GstElement* source : {rgb_.get(), depth_.get()})
     g_object_set(source, "format", GST_FORMAT_TIME, nullptr);

@@ -40,6 +40,7 @@ TEST(Options, DefaultsAreThoseOfThePublishedProgram) {
   EXPECT_EQ(options.steps_per_metre, 1000);
   EXPECT_EQ(options.max_depth_m, 25);
   EXPECT_EQ(options.max_hole, 0.3);
+  EXPECT_EQ(options.temporal, 0);
   EXPECT_EQ(options.image_min_m, 0.1);
   EXPECT_EQ(options.image_max_m, 5);
   EXPECT_EQ(options.device, "auto");
@@ -71,12 +72,13 @@ TEST(Options, TheNamesOfThePublishedProgramWork) {
 
 TEST(Options, NamesOfOurOwn) {
   const RefineOptions options = parse({"--input=a", "--depth=b", "--model=m", "--output-depth=d.png",
-                                       "--output=", "--device=cuda:12", "--max-hole=1"});
+                                       "--output=", "--device=cuda:12", "--max-hole=1", "--temporal=0.6"});
   EXPECT_EQ(options.model, "m");
   EXPECT_EQ(options.output_depth, "d.png");
   EXPECT_EQ(options.output, "");
   EXPECT_EQ(options.device, "cuda:12");
   EXPECT_EQ(options.max_hole, 1);
+  EXPECT_EQ(options.temporal, 0.6);
 }
 
 TEST(Options, ASequenceNumbersItsDefaultOutput) {
@@ -111,8 +113,10 @@ TEST(Options, EachMistakeHasASentence) {
   EXPECT_EQ(with({"--depth-scale", "0"}), "--depth-scale must be a number above 0");
   EXPECT_EQ(with({"--depth-scale", "nan"}), "--depth-scale must be a number above 0");
   EXPECT_EQ(with({"--max-depth", "-1"}), "--max-depth must be a number above 0");
-  for (const char* value : {"-0.1", "1.1", "nan"})
+  for (const char* value : {"-0.1", "1.1", "nan"}) {
     EXPECT_EQ(with({"--max-hole", value}), "--max-hole must be a number from 0 to 1");
+    EXPECT_EQ(with({"--temporal", value}), "--temporal must be a number from 0 to 1");
+  }
   EXPECT_EQ(with({"--image-min", "5", "--image-max", "5"}), "--image-max must be above --image-min");
   EXPECT_NE(with({"--depth-scale", "many"}), "accepted");
 }

@@ -258,6 +258,24 @@ TEST_F(Sequence, AnotherShapeIsWarnedOfOnce) {
   EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
 }
 
+TEST_F(Sequence, IsSteadiedWhenAskedTo) {
+  for (const char* digits : {"1", "2"}) add(digits);
+  DepthFrame nearly = slope(kWidth, kHeight, 1000);
+  for (uint16_t& step : nearly.steps) step += step ? 3 : 0;
+  write_file(in_.file("depth_2.png"), encode_png(nearly));
+  auto second = [&](std::vector<std::string> more) {
+    const auto out = to_out();
+    more.insert(more.begin(), out.begin(), out.end());
+    const Outcome outcome = refine(in_.file("rgb_%d.png"), in_.file("depth_%d.png"), more);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return std::pair(refined("d0001.png").steps, refined("d0002.png").steps);
+  };
+  const auto alone = second({}), steadied = second({"--temporal", "0.9"});
+  EXPECT_EQ(second({"--temporal=0"}), alone);
+  EXPECT_EQ(steadied.first, alone.first);
+  EXPECT_NE(steadied.second, alone.second);
+}
+
 TEST_F(Sequence, ABadFrameEndsItAndKeepsWhatIsDone) {
   for (const char* digits : {"1", "2", "3"}) add(digits);
   in_.write("depth_2.png", "no image");
