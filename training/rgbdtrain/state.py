@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resume files: weights and their moving average in float32, the optimiser's moments in bfloat16, progress in JSON."""
+"""Resume files: weights and their moving average in float32, the optimiser's moments in bfloat16, progress in JSON.
+In parts small enough to be carried off a machine one by one while it may be lost."""
 import json
 from pathlib import Path
 
@@ -7,8 +8,27 @@ import torch
 from safetensors.torch import load_file, save_file
 
 
-def cpu(tensors, dtype):
-    return {k: v.detach().to("cpu", dtype).contiguous() for k, v in tensors.items()}
+PART = 14 << 20     # bytes of tensors in a file
+
+
+def write(folder, name, tensors, dtype):
+    """folder/name-0.safetensors and so on, each of at most PART bytes or one tensor."""
+    parts, room = [], 0
+    for key, tensor in tensors.items():
+        tensor = tensor.detach().to("cpu", dtype).contiguous()
+        if tensor.nbytes > room:
+            parts.append({})
+            room = PART
+        parts[-1][key] = tensor
+        room -= tensor.nbytes
+    for old in folder.glob(f"{name}-*.safetensors"):
+        old.unlink()
+    for i, part in enumerate(parts):
+        save_file(part, folder / f"{name}-{i}.safetensors")
+
+
+def read(folder, name):
+    return {k: v for part in folder.glob(f"{name}-*.safetensors") for k, v in load_file(part).items()}
 
 
 def save(folder, network, average, optimiser, progress):
@@ -19,20 +39,20 @@ def save(folder, network, average, optimiser, progress):
         for key in ("exp_avg", "exp_avg_sq"):
             if key in optimiser.state.get(p, {}):
                 moments[f"{key}.{name}"] = optimiser.state[p][key]
-    save_file(cpu(network.state_dict(), torch.float32), folder / "weights.safetensors")
-    save_file(cpu(average, torch.float32), folder / "average.safetensors")
-    save_file(cpu(moments, torch.bfloat16), folder / "moments.safetensors")
+    write(folder, "weights", network.state_dict(), torch.float32)
+    write(folder, "average", average, torch.float32)
+    write(folder, "moments", moments, torch.bfloat16)
     (folder / "progress.json").write_text(json.dumps(progress, indent=1))
 
 
 def load(folder, network, average, optimiser, device):
     """Fills network, average and optimiser; returns the progress."""
     folder = Path(folder)
-    network.load_state_dict(load_file(folder / "weights.safetensors"))
-    for k, v in load_file(folder / "average.safetensors").items():
+    network.load_state_dict(read(folder, "weights"))
+    for k, v in read(folder, "average").items():
         average[k].copy_(v)
     progress = json.loads((folder / "progress.json").read_text())
-    moments = load_file(folder / "moments.safetensors")
+    moments = read(folder, "moments")
     for name, p in network.named_parameters():
         like = lambda key: torch.empty_like(p, requires_grad=False).copy_(moments[f"{key}.{name}"])   # p's memory format
         optimiser.state[p] = {"step": torch.tensor(float(progress["step"]), device=device),
