@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a model file anew with other inference settings, and with its choice among candidates softened or leaned
-towards measured neighbours. Choose the values on validation frames (evaluate.py), never on what is reported."""
+"""Writes a model file anew with other inference settings, its choice among candidates softened or leaned towards measured
+neighbours or the borders of holes, its weights blended with those of the model that its training started from. Choose the values on validation frames (evaluate.py), never on what is reported."""
 import argparse
 
 import torch
 
 from rgbdtrain import model_file
-from rgbdtrain.network import CANDIDATES, RAW_OFFSETS
+from rgbdtrain.network import CANDIDATES, RAW_OFFSETS, RAYS
 
 
 def soften(network, sharpness, neighbours):
@@ -20,6 +20,20 @@ def soften(network, sharpness, neighbours):
         for i, offset in enumerate(RAW_OFFSETS):
             if offset != (0, 0):
                 bias[i] += neighbours
+
+
+def blend(network, other, share):
+    """`share` of the network's weights and 1 - share of the other's, which it was trained from: between the two there is no
+    hill, and the mean keeps what the later training forgot."""
+    with torch.no_grad():
+        for mine, its in zip(network.parameters(), other.parameters(), strict=True):
+            mine.lerp_(its, 1 - share)
+
+
+def lean_to_rays(network, amount):
+    """Adds `amount` to the logits of the nearest measured depths in each direction."""
+    with torch.no_grad():
+        network.head.bias.view(CANDIDATES + 1, 4)[CANDIDATES - 1 - RAYS:CANDIDATES - 1] += amount
 
 
 def scale_bottleneck(network, factor):
@@ -45,11 +59,17 @@ def main():
     p.add_argument("out")
     p.add_argument("--sharpness", type=float, default=1.0)
     p.add_argument("--neighbours", type=float, default=0.0)
+    p.add_argument("--blend", metavar="OTHER", help="model file of which the result has a part as it is")
+    p.add_argument("--share", type=float, default=0.7, help="with --blend: the part that MODEL has")
+    p.add_argument("--rays", type=float, default=0.0, help="added to the logits of the nearest measured depths, after --blend")
     p.add_argument("--bottleneck-scale", type=float, default=1.0, help="power of two; leaves the result as it is")
     p.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="inference settings of network.Settings")
     a = p.parse_args()
     network = model_file.load(a.model)
     soften(network, a.sharpness, a.neighbours)
+    if a.blend:
+        blend(network, model_file.load(a.blend), a.share)
+    lean_to_rays(network, a.rays)
     scale_bottleneck(network, a.bottleneck_scale)
     change(network, a.set)
     model_file.export(network, a.out)

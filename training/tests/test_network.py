@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the network promises whatever its weights, and the round trip through a model file."""
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -207,6 +209,32 @@ def test_what_version_2_lacks_can_be_trained(tmp_path, monkeypatch):
     weight = network.head.weight.grad.view(definition.CANDIDATES + 1, -1)[rays]
     assert all((g != 0).any() for g in weight) and (network.head.bias.grad.view(-1, 4)[rays] != 0).all()
     assert (network.stem[0].weight.grad[:, old:] != 0).any()
+
+
+def test_blending_goes_from_one_model_to_the_other(network):
+    other = LightNetwork(SETTINGS).initialise().eval()
+    x = frame()
+    for share, same in ((1.0, network), (0.0, other)):
+        mixed = copy.deepcopy(network)
+        adjust.blend(mixed, other, share)
+        assert torch.equal(refine(mixed, x), refine(same, x))
+    mixed = copy.deepcopy(network)
+    adjust.blend(mixed, other, 0.75)
+    torch.testing.assert_close(mixed.coarse.weight, 0.75 * network.coarse.weight + 0.25 * other.coarse.weight)
+
+
+def test_leaning_to_rays_moves_their_logits_only(network):
+    leaning, x = copy.deepcopy(network), frame(64, 96)
+    adjust.lean_to_rays(leaning, 2.5)
+    before, after = {}, {}
+    with torch.no_grad():
+        network(x, before)
+        leaning(x, after)
+    moved = (after["head"] - before["head"]).mean((0, 2, 3))
+    first = len(definition.RAW_OFFSETS) + len(definition.COARSE_OFFSETS) + len(definition.SMOOTH_LEVELS)
+    expected = torch.zeros_like(moved)
+    expected[first:first + definition.RAYS] = 2.5
+    torch.testing.assert_close(moved, expected, rtol=0, atol=1e-5)
 
 
 def test_other_files_are_refused(network, tmp_path, monkeypatch):
