@@ -27,25 +27,38 @@ struct Tolerance {
   }
 };
 
-__attribute__((always_inline)) inline void blend(uint16_t* now, float* past, int width, Tolerance tolerance,
-                                                 float weight) {
-  for (int x = 0; x < width; ++x) {
+/// One row. `drift`: how much of the tolerance each pixel's tile has drifted, squared; the row's motion is
+/// added to `motions`.
+struct Row {
+  uint16_t* now;
+  float* past;
+  const float* drift;
+  float* motions;
+  int width;
+};
+
+__attribute__((always_inline)) inline void blend(const Row& row, Tolerance tolerance, float weight) {
+  uint16_t* now = row.now;
+  float* __restrict past = row.past;
+  float* __restrict motions = row.motions;
+  for (int x = 0; x < row.width; ++x) {
     const float z = now[x], s = past[x];
-    const float motion = (z - s) / tolerance.at(s);
-    const float w = weight * std::max(1.0f - motion * motion, 0.0f);
-    const float steadied = z - (z > 0 && s > 0 ? w : 0.0f) * (z - s);
+    const float known = z > 0 && s > 0 ? 1.0f : 0.0f;
+    const float motion = known * (z - s) / tolerance.at(s);
+    const float gate = std::max(motion * motion, row.drift[x]);
+    const float steadied = z - known * weight * std::max(1.0f - gate, 0.0f) * (z - s);
+    motions[x] += std::min(std::max(motion, -1.0f), 1.0f);
     past[x] = steadied;
     now[x] = static_cast<uint16_t>(static_cast<int32_t>(steadied + 0.5f));
   }
 }
 
-void blend_anywhere(uint16_t* now, float* past, int width, Tolerance tolerance, float weight) {
-  blend(now, past, width, tolerance, weight);
+void blend_anywhere(const Row& row, Tolerance tolerance, float weight) {
+  blend(row, tolerance, weight);
 }
 #if RGBD_TEMPORAL_AVX2
-__attribute__((target("avx2"))) void blend_avx2(uint16_t* now, float* past, int width, Tolerance tolerance,
-                                                float weight) {
-  blend(now, past, width, tolerance, weight);
+__attribute__((target("avx2"))) void blend_avx2(const Row& row, Tolerance tolerance, float weight) {
+  blend(row, tolerance, weight);
 }
 #endif
 
@@ -81,11 +94,7 @@ class RecursiveFilter : public TemporalFilter {
     if (!has_past_ || !compare(frame, tolerance)) {
       take_whole(frame);
     } else {
-      for (int y = 0; y < height_; ++y) {
-        load(frame, y);
-        blend_(row_.data(), past(y), width_, tolerance, static_cast<float>(weight));
-        store(frame, y);
-      }
+      steady(frame, tolerance, static_cast<float>(weight));
     }
   }
 
@@ -95,10 +104,13 @@ class RecursiveFilter : public TemporalFilter {
   // All memory there will be; where there is none for a frame, things stay as they were.
   void begin(const DepthOut& frame) {
     const auto width = static_cast<size_t>(frame.width), height = static_cast<size_t>(frame.height);
-    std::vector<float> past(width * height), differences;
+    const size_t across = (width + kTemporalTile - 1) / kTemporalTile;
+    const size_t down = (height + kTemporalTile - 1) / kTemporalTile;
+    std::vector<float> past(width * height), drifts(across * down), drift(width), motions(width), differences;
     std::vector<uint16_t> row(width);
     differences.reserve((width / kTemporalColumns + 1) * (height / kTemporalRows + 1));
-    past_.swap(past), row_.swap(row), differences_.swap(differences);
+    past_.swap(past), drifts_.swap(drifts), drift_.swap(drift), motions_.swap(motions), row_.swap(row);
+    differences_.swap(differences);
     width_ = frame.width, height_ = frame.height, unit_ = frame.metres_per_step;
     has_past_ = false;
   }
@@ -125,7 +137,32 @@ class RecursiveFilter : public TemporalFilter {
       load(frame, y);
       std::copy(row_.begin(), row_.end(), past(y));
     }
+    std::fill(drifts_.begin(), drifts_.end(), 0.0f);
     has_past_ = true;
+  }
+
+  void steady(const DepthOut& frame, Tolerance tolerance, float weight) {
+    float* drifts = drifts_.data();  // of this row of tiles
+    for (int top = 0; top < height_; top += kTemporalTile) {
+      const int bottom = std::min(top + kTemporalTile, height_);
+      std::fill(motions_.begin(), motions_.end(), 0.0f);
+      for (int x = 0; x < width_; ++x) {
+        const float drift = drifts[x / kTemporalTile] / kTemporalDrift;
+        drift_[static_cast<size_t>(x)] = drift * drift;
+      }
+      for (int y = top; y < bottom; ++y) {
+        load(frame, y);
+        blend_({row_.data(), past(y), drift_.data(), motions_.data(), width_}, tolerance, weight);
+        store(frame, y);
+      }
+      for (int left = 0; left < width_; left += kTemporalTile, ++drifts) {
+        const int right = std::min(left + kTemporalTile, width_);
+        float sum = 0;
+        for (int x = left; x < right; ++x) sum += motions_[static_cast<size_t>(x)];
+        const float mean = sum / static_cast<float>((right - left) * (bottom - top));
+        *drifts += kTemporalDriftRate * (mean - *drifts);
+      }
+    }
   }
 
   /// Looks at some pixels for the noise, which it puts into `tolerance`. False: after a cut.
@@ -158,13 +195,15 @@ class RecursiveFilter : public TemporalFilter {
     return true;
   }
 
-  void (*const blend_)(uint16_t*, float*, int, Tolerance, float) = blend_for_this_machine();
+  void (*const blend_)(const Row&, Tolerance, float) = blend_for_this_machine();
   int width_ = 0, height_ = 0;
   double unit_ = 0;  // metres per step
   bool has_past_ = false;
-  std::vector<float> past_;         // [height, width] steps, 0 = no depth; not rounded: small changes add up
-  std::vector<uint16_t> row_;       // [width] in this machine's byte order
-  std::vector<float> differences_;  // of motion between neighbours on compare()'s grid
+  std::vector<float> past_;    // [height, width] steps, 0 = no depth; not rounded: small changes add up
+  std::vector<float> drifts_;  // of the tiles, in tolerances
+  std::vector<float> drift_, motions_;  // [width], see Row
+  std::vector<uint16_t> row_;           // [width] in this machine's byte order
+  std::vector<float> differences_;      // of motion between neighbours on compare()'s grid
 };
 
 }  // namespace
