@@ -15,7 +15,7 @@ namespace {
 // torch's CPU allocator has no exception type of its own.
 bool says_out_of_memory(const std::string& text) {
   return text.find("can't allocate memory") != std::string::npos ||
-         text.find("out of memory") != std::string::npos;
+         text.find("out of memory") != std::string::npos || text.find("_ALLOC_FAILED") != std::string::npos;
 }
 
 // 2.6 has no exception type for it.

@@ -66,10 +66,6 @@ class Worker {
       : state_(state), device_(setup.network.device), network_(network), frames_(frames) {}
 
   void run(const std::vector<JobPtr>& batch) {
-    if (lost_) {
-      for (const JobPtr& job : batch) finish(*job, Job::Phase::kDone, std::make_exception_ptr(*lost_));
-      return;
-    }
     try {
       run_together(batch);
     } catch (...) {
@@ -88,7 +84,7 @@ class Worker {
   void run_together(const std::vector<JobPtr>& batch) {
     std::vector<Pair> pairs;
     for (const JobPtr& job : batch) {
-      if (cancelled(*job)) continue;
+      if (cancelled(*job) || refused(*job)) continue;
       try {
         job->result.queue_ms = ms(Clock::now() - job->submitted);
         at::Tensor x = input(*job, pairs.size());
@@ -108,12 +104,15 @@ class Worker {
         return infer(pairs);
       } catch (...) {
         // One camera's trouble, or too little memory for so many, is not to be the others' trouble.
-        log(LogLevel::kWarning,
-            "a batch of " + std::to_string(pairs.size()) +
-                " pairs failed and is run pair by pair: " + current_error("running the network").what());
+        const Error error = current_error("running the network");
+        if (!take_for_lost(error)) {
+          log(LogLevel::kWarning, "a batch of " + std::to_string(pairs.size()) +
+                                      " pairs failed and is run pair by pair: " + error.what());
+        }
       }
     }
     for (const Pair& pair : pairs) {
+      if (refused(*pair.job)) continue;
       try {
         infer({pair});
       } catch (...) {
@@ -243,19 +242,31 @@ class Worker {
     finish(job, Job::Phase::kDone);
   }
 
-  // With the exception being handled. After an error of the device itself (a lost one, a kernel that went
-  // astray) all that the process asks of it fails, so the model answers nothing any more, for none of its
-  // users, and who opens it anew gets one that is loaded anew.
-  void fail(Job& job, const char* doing) {
-    Error error = current_error(doing);
-    if (error.code() == ErrorCode::kDevice && !lost_) {
-      error = Error(ErrorCode::kDevice, std::string(error.what()) +
-                                            " (the model is lost with it: restart the pipeline; where that "
-                                            "does not help, the program)");
-      lost_ = error;
-      std::lock_guard lock(state_.mutex);
-      state_.lost = true;
+  // After a device is lost (or a kernel went astray) all that the process asks of it fails. The model then
+  // answers nothing any more, for none of its users, and who opens it anew gets one that is loaded anew.
+  bool take_for_lost(const Error& error) {
+    if (error.code() != ErrorCode::kDevice || lost_) return lost_.has_value();
+    try {
+      if (frames_) return frames_->wait(), false;  // it still answers: one pair's trouble
+    } catch (...) {
     }
+    lost_ =
+        Error(ErrorCode::kDevice, std::string(error.what()) +
+                                      " (the model is lost with it: restart the pipeline; where that does "
+                                      "not help, the program)");
+    std::lock_guard lock(state_.mutex);
+    return state_.lost = true;
+  }
+
+  bool refused(Job& job) const {
+    if (lost_) finish(job, Job::Phase::kDone, std::make_exception_ptr(*lost_));
+    return lost_.has_value();
+  }
+
+  // With the exception being handled.
+  void fail(Job& job, const char* doing) {
+    const Error error = current_error(doing);
+    if (take_for_lost(error)) return (void)refused(job);
     try {
       if (frames_) frames_->wait();  // what is queued may read the frames
     } catch (...) {                  // the device does nothing any more

@@ -294,6 +294,18 @@ TEST(OnDevice, OnePairsTroubleIsNotTheOthers) {
   EXPECT_TRUE(worse.all(Pair::kUntouched));
 }
 
+TEST(OnDevice, AnErrorOfADeviceThatStillAnswersIsOnePairs) {
+  Device device;
+  auto engine = open(device);
+  device.on_preprocess = [] { throw Error(ErrorCode::kDevice, "too many resources requested for launch"); };
+  DevicePair bad(device, 1000), good(device, 2000);
+  auto pending = bad.submit(engine, kA);
+  EXPECT_EQ(code_of([&] { pending->wait(); }), ErrorCode::kDevice);
+  device.on_preprocess = {};
+  EXPECT_TRUE(good.submit(engine, kA)->wait());
+  EXPECT_TRUE(good.all(2000));
+}
+
 TEST(OnDevice, WritesToDeviceMemoryUnlessCancelled) {
   Device device;
   Gate gate;

@@ -365,6 +365,23 @@ TEST(Sharing, AModelLostWithItsDeviceIsLostForAllAndLoadedAnew) {
   EXPECT_TRUE(pair.all(1000));
 }
 
+TEST(Sharing, ALostDeviceIsAskedOnceForAWholeBatch) {
+  std::atomic<int> runs = 0;
+  const auto cameras = open_cameras(3, batches(3, kHour), loads([&](const at::Tensor&) -> at::Tensor {
+                                      ++runs;
+                                      throw Error(ErrorCode::kDevice, "gone");
+                                    }));
+  Pair a(1000), b(2000), c(3000);
+  std::vector<std::unique_ptr<Pending>> pending;
+  for (Pair* pair : {&a, &b, &c}) pending.push_back(pair->submit(cameras.front(), kA));
+  for (const auto& p : pending) {
+    std::string text;
+    EXPECT_EQ(code_of([&] { p->wait(); }, &text), ErrorCode::kDevice);
+    EXPECT_EQ(text.find("gone (the model is lost"), 0u) << text;
+  }
+  EXPECT_EQ(runs, 1);
+}
+
 TEST(Sharing, OtherErrorsLoseNothing) {
   std::atomic<bool> full = true;
   auto engine = open_engine({}, loads([&](const at::Tensor& x) {
