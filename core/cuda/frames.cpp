@@ -18,6 +18,7 @@
 #include "core/color.h"
 #include "core/cuda/frames_kernels.h"
 #include "core/cuda/frames_tables.h"
+#include "core/cuda/log.h"
 #include "core/cuda/runtime.h"
 #include "core/measured.h"
 
@@ -96,6 +97,9 @@ class OwnStream {
       stream_ = c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device);
       if (taken().count(stream_) == 0) break;
     }
+    if (taken().count(stream_) != 0)
+      log(LogLevel::kWarning,
+          "more models on one GPU than CUDA streams: two share one, and may fail to be captured");
     taken().insert(stream_);
   }
   ~OwnStream() {

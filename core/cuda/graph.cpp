@@ -62,17 +62,20 @@ at::Tensor GraphCache::run(const at::Tensor& x, const Forward& forward) {
 }
 
 at::Tensor GraphCache::on_this_stream(const at::Tensor& x, const Forward& forward) {
-  if (eager_) return forward(x);
-  auto found = std::find_if(captured_.begin(), captured_.end(),
-                            [&](const Captured& c) { return x.sizes() == at::IntArrayRef(c.sizes); });
+  const auto is_of = [&](const std::vector<int64_t>& sizes) { return x.sizes() == at::IntArrayRef(sizes); };
+  if (std::any_of(eager_.begin(), eager_.end(), is_of)) return forward(x);
+  auto found =
+      std::find_if(captured_.begin(), captured_.end(), [&](const Captured& c) { return is_of(c.sizes); });
   if (found == captured_.end()) {
     for (int i = 0; i < 2; ++i) forward(x);  // what fails here fails without a graph, too
     try {
       captured_.push_front(capture(x, forward));
       if (captured_.size() > kMostSizes) captured_.pop_back();
-    } catch (const std::exception& error) {
-      log(LogLevel::kWarning, std::string("the network runs without a CUDA graph, slower: ") + error.what());
-      eager_ = true;
+    } catch (const c10::Error& error) {
+      log(LogLevel::kWarning, std::string("frames of one size are refined without a CUDA graph, slower: ") +
+                                  error.what_without_backtrace());
+      if (eager_.size() == kMostSizes) eager_.pop_back();
+      eager_.push_front(x.sizes().vec());
       return forward(x);
     }
     found = captured_.begin();

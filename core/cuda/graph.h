@@ -26,8 +26,9 @@ class GraphCache {
   using Forward = std::function<at::Tensor(const at::Tensor&)>;
   /// forward(x), queued on the current stream; a copy, free to keep. The first call of a size runs it twice,
   /// which warms caches and lets libraries choose, and captures it; later ones replay. The last kMostSizes
-  /// sizes are kept; they share their memory, since each one's is free between calls. Where capturing fails,
-  /// for lack of memory too, it is run as it is from then on, with one warning. Throws what forward() throws.
+  /// sizes are kept; they share their memory, since each one's is free between calls. A size that cannot
+  /// be captured, for lack of memory too, is run as it is from then on, with one warning. Throws what
+  /// forward() throws.
   at::Tensor run(const at::Tensor& x, const Forward& forward);
 
   static constexpr size_t kMostSizes = 16;  // batches of 1 to 8 at two sizes
@@ -42,8 +43,8 @@ class GraphCache {
   Captured capture(const at::Tensor& x, const Forward& forward);
 
   const c10::MempoolId_t pool_;
-  std::list<Captured> captured_;  // latest use first
-  bool eager_ = false;
+  std::list<Captured> captured_;           // latest use first
+  std::list<std::vector<int64_t>> eager_;  // sizes that could not be captured
 };
 
 }  // namespace rgbd::cuda
