@@ -6,6 +6,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/bmm.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/conv_transpose2d.h>
 #include <ATen/ops/gelu.h>
@@ -177,6 +178,10 @@ std::vector<Operation> operations() {
       {"replicated border",
        [](at::Device d) {
          return at::replication_pad2d(waves({1, 3, 5, 7}, 0.71).to(d), {0, 4, 0, 3});
+       }},
+      {"zero border",
+       [](at::Device d) {
+         return at::constant_pad_nd(waves({1, 1, 5, 7}, 0.71).to(d), {3, 3, 3, 3});
        }},
       {"sort",
        [](at::Device d) {
