@@ -34,7 +34,7 @@ inline constexpr float kTemporalNoise = 2.5f, kTemporalQuantile = 0.7f, kTempora
 /// Side of a tile, pixels; the drift, in tolerances, from which it takes frames as they are; how fast it
 /// follows.
 inline constexpr int kTemporalTile = 16;
-inline constexpr float kTemporalDrift = 0.2f, kTemporalDriftRate = 0.5f;
+inline constexpr float kTemporalDrift = 0.25f, kTemporalDriftRate = 0.5f;
 /// The grid on which frames are compared as a whole: 0.1 ms at 640x480, where all pixels would take 2.
 inline constexpr int kTemporalRows = 4, kTemporalColumns = 8;
 /// When more than this share of the grid has moved by more than the tolerance at level 1, the frame is taken
