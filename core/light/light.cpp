@@ -51,7 +51,8 @@ at::Tensor Light::forward(const at::Tensor& x) {
     evidence.rays = find(evidence.q);
     seen_borders = see(evidence.rays, evidence.q, fills[0]);
   }
-  const auto answer = unet_(features(padded(x.slice(1, 0, 3)), mask, fills, s.differences, seen_borders));
+  const auto answer =
+      unet_(features(padded(x.slice(1, 0, 3)), mask, fills, s.differences, seen_borders, backend_.cpu_forms));
   evidence.fill = fills[0];
   evidence.fill4 = fills[2];
   for (const auto level : s.smooth) evidence.smooth.push_back(smooth(fills, level));
