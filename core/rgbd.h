@@ -194,7 +194,8 @@ class TemporalFilter {
   virtual ~TemporalFilter() = default;
   /// Takes the stream's next frame, in host memory, and changes it in place. `weight`, 0 to 1: how much of the
   /// past goes into a pixel that does not move; 0 leaves the frame as it is and forgets the past. A frame of
-  /// another size or unit than the last has no past. Throws Error{kInvalidArgument}, and then nothing has changed.
+  /// another size or unit than the last has no past. Close to 1 it keeps the first frame's noise for long. Throws
+  /// Error{kInvalidArgument, kOutOfMemory}, and then nothing has changed.
   virtual void apply(const DepthOut& frame, double weight) = 0;
   /// Forgets the past: the next frame stays as it is.
   virtual void reset() noexcept = 0;

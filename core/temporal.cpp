@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -77,9 +78,11 @@ void check(const DepthOut& frame, double weight) {
   if (!(weight >= 0 && weight <= 1))
     invalid("the weight of the past, " + std::to_string(weight) + ", is no share from 0 to 1");
   if (frame.memory != Memory::kHost) invalid("a frame to steady must be in host memory");
-  if (!frame.data || frame.width <= 0 || frame.height <= 0 ||
+  constexpr int kMostSide = 65535;  // as of frames to refine
+  if (!frame.data || frame.width <= 0 || frame.height <= 0 || frame.width > kMostSide ||
+      frame.height > kMostSide ||
       (frame.height > 1 && std::abs(frame.stride_bytes) < 2 * ptrdiff_t{frame.width}))
-    invalid("a frame to steady has no data, no size or too short a stride");
+    invalid("a frame to steady has no data, no size up to 65535 or too short a stride");
   if (!(frame.metres_per_step > 0) || !std::isfinite(frame.metres_per_step))
     invalid("a frame to steady has a depth unit of " + std::to_string(frame.metres_per_step) + " m");
 }
@@ -102,7 +105,7 @@ class RecursiveFilter : public TemporalFilter {
 
  private:
   // All memory there will be; where there is none for a frame, things stay as they were.
-  void begin(const DepthOut& frame) {
+  void begin(const DepthOut& frame) try {
     const auto width = static_cast<size_t>(frame.width), height = static_cast<size_t>(frame.height);
     const size_t across = (width + kTemporalTile - 1) / kTemporalTile;
     const size_t down = (height + kTemporalTile - 1) / kTemporalTile;
@@ -113,6 +116,9 @@ class RecursiveFilter : public TemporalFilter {
     differences_.swap(differences);
     width_ = frame.width, height_ = frame.height, unit_ = frame.metres_per_step;
     has_past_ = false;
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::kOutOfMemory, "no memory left to steady frames of " + std::to_string(frame.width) +
+                                             "x" + std::to_string(frame.height));
   }
 
   static uint8_t* bytes(const DepthOut& frame, int y) { return frame.data + y * frame.stride_bytes; }

@@ -71,10 +71,6 @@ ColorFrame read_color(GstRgbdRefine* self, GstBuffer* rgb) {
   return {image_view(std::make_shared<MappedFrame>(rgb, input.info, GST_MAP_READ, "rgb"))};
 }
 
-bool discontinuous(GstBuffer* buffer) {
-  return GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DISCONT);
-}
-
 /// `flushes`: of the inputs when the frames came that are in it.
 GstFlowReturn push(GstRgbdRefine* self, BufferPtr out, GstBuffer* rgb, Made how, const Flushes& flushes) {
   State& state = *self->state;
@@ -130,9 +126,7 @@ GstFlowReturn push_refined(GstRgbdRefine* self, const Settings& settings, GstBuf
     } else {
       std::optional<Result> result = run_pair(state, color.view, input, output, flushes);
       if (!result) return drop_flushed(state);
-      state.steadying.steady(
-          *state.runtime, settings.temporal, output,
-          {clock_time(state.inputs[kRgb].head), discontinuous(rgb) || discontinuous(depth)});
+      state.steadying.steady(*state.runtime, settings.temporal, output);
       if (color.downloaded_bytes > 0) ++result->device_to_host_copies;
       result->device_to_host_bytes += color.downloaded_bytes;
       GstClockTime took = gst_util_get_timestamp() - began;

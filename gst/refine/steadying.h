@@ -14,15 +14,11 @@ namespace rgbd::refine {
 
 class Steadying {
  public:
-  /// Of a refined frame.
-  struct Moment {
-    GstClockTime running_time;  // of the colour frame; NONE: it has no timestamp
-    bool discontinuous;         // either of them is marked DISCONT
-  };
-
   /// Changes a refined frame in place, which has to be readable. With a `weight` of 0 it does nothing, and
-  /// holds no memory. Throws Error.
-  void steady(Runtime& runtime, double weight, const DepthOut& frame, const Moment& moment);
+  /// holds no memory. Frames that are missing in between (a leaky queue in front of a busy model marks nearly
+  /// every one DISCONT) do not end the past: depth that does not move is as good after them, and what has
+  /// moved, the filter sees. Throws Error.
+  void steady(Runtime& runtime, double weight, const DepthOut& frame);
   /// What comes next is another scene, or depth made in another way. Caps and segments call it, and with them
   /// every flush: after one, both come again.
   void forget() noexcept {
@@ -31,7 +27,6 @@ class Steadying {
 
  private:
   std::unique_ptr<TemporalFilter> filter_;  // null: the property has been 0
-  Moment last_{};
 };
 
 }  // namespace rgbd::refine

@@ -361,6 +361,7 @@ TEST(Temporal, RefusesWhatItCannotDoAndKeepsThePast) {
   EXPECT_TRUE(refused([](DepthOut& out) { out.data = nullptr; }));
   EXPECT_TRUE(refused([](DepthOut& out) { out.width = 0; }));
   EXPECT_TRUE(refused([](DepthOut& out) { out.stride_bytes = kWidth; }));
+  EXPECT_TRUE(refused([](DepthOut& out) { out.height = 1, out.width = 2147483647; }));
   EXPECT_TRUE(refused([](DepthOut& out) { out.metres_per_step = 0; }));
   EXPECT_TRUE(refused([](DepthOut&) {}, 1.01));
   EXPECT_TRUE(refused([](DepthOut&) {}, -0.5));

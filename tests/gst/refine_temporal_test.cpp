@@ -124,22 +124,11 @@ TEST_F(Temporal, ANewSegmentEndsThePast) {
   }
 }
 
-TEST_F(Temporal, ADiscontinuityEndsThePastUnlessItIsShort) {
-  struct {
-    int frame;
-    unsigned flags;
-    bool goes_on;
-  } const cases[] = {
-      {2, GST_BUFFER_FLAG_DISCONT, true},  // as behind a leaky queue
-      {40, GST_BUFFER_FLAG_DISCONT, false},
-      {40, 0, true},  // a slow camera
-  };
-  for (const auto& c : cases) {
-    SCOPED_TRACE(c.frame);
+TEST_F(Temporal, FramesThatAreMissingDoNotEndThePast) {
+  for (unsigned flags : {0u, static_cast<unsigned>(GST_BUFFER_FLAG_DISCONT)}) {
     Rig rig("temporal=0.5");
     begin(rig);
-    const int steps = through(rig, c.frame, kNext, c.flags);
-    EXPECT_EQ(blended(steps), c.goes_on) << steps;
+    EXPECT_TRUE(blended(through(rig, 40, kNext, flags)));
   }
 }
 
