@@ -280,7 +280,7 @@ TEST_F(Light, RaysAreTheNearestMeasuredDepths) {
 
 TEST_F(Light, BordersAreSeenInHolesOnly) {
   const auto q = at::tensor({0.f, 2.f, 0.f, 4.f}).view({1, 1, 1, 4});
-  const auto fill = at::tensor({2.f, 2.f, 3.f, 4.f}).view({1, 1, 1, 4});
+  const auto fill = at::tensor({2.f, 2.5f, 3.f, 5.f}).view({1, 1, 1, 4});
   const float down = 2 * std::log(2.f / 3), up = 2 * std::log(4.f / 3), up_from_2 = 0;
   const auto expected = at::tensor({0.f, 0.f, down, 0.f, up_from_2, 0.f, up, 0.f,  //
                                     0.f, 0.f, 0.f, 0.f, 0.f, 0.f, 0.f, 0.f})
