@@ -124,6 +124,13 @@ TEST(Temporal, IsItsFormula) {
   }
 }
 
+/// A plain surface under noise.
+Steps measured(double steps, std::normal_distribution<double>& noise, std::mt19937& random) {
+  Steps frame = flat(0);
+  for (uint16_t& pixel : frame) pixel = static_cast<uint16_t>(std::lround(steps + noise(random)));
+  return frame;
+}
+
 /// What the filter leaves of noise that is new in each frame, on depth of 20 m.
 double left_of_noise(double deviation, double weight) {
   constexpr int kFar = 20000, kFrames = 60, kWarm = 20;
@@ -132,8 +139,7 @@ double left_of_noise(double deviation, double weight) {
   const auto filter = make_temporal_filter();
   double before = 0, after = 0;
   for (int n = 0; n < kFrames; ++n) {
-    Steps frame = flat(0);
-    for (uint16_t& steps : frame) steps = static_cast<uint16_t>(std::lround(kFar + noise(random)));
+    const Steps frame = measured(kFar, noise, random);
     const Steps steadied = apply(*filter, frame, weight);
     for (size_t i = 0; n >= kWarm && i < frame.size(); ++i) {
       before += std::pow(frame[i] - kFar, 2);
@@ -200,8 +206,7 @@ TEST(Temporal, WhatGlidesByDoesNotLagBehind) {
   const auto filter = make_temporal_filter();
   double lag = 0, pixels = 0;
   for (int n = 0; n < kFrames; ++n) {
-    Steps frame = flat(0);
-    for (uint16_t& steps : frame) steps = static_cast<uint16_t>(std::lround(kFar + n * pace + noise(random)));
+    const Steps frame = measured(kFar + n * pace, noise, random);
     const Steps out = apply(*filter, frame, 0.6);
     for (size_t i = 0; n >= 10 && i < out.size(); ++i, ++pixels) lag += frame[i] - out[i];
   }
