@@ -31,7 +31,7 @@ def main():
     source = Source(a.seed, a.device, a.samples, noise_fields=2, noise_size=512, glass=a.glass)
     while source.filled < a.samples:
         source.render(min(6, a.samples))
-    x, truth = source.batch(a.samples, *a.crop)
+    x, truth, _ = source.batch(a.samples, *a.crop)
     rows = []
     for colour, raw, t in zip(x[:, :3] * STD + MEAN, x[:, 3], truth[:, 0]):
         known = t[t > 0]

@@ -52,6 +52,7 @@ def rate_at(step, a):
 def main():
     a = arguments()
     begin = time.time()
+    # TF32: noise of 0.3 % is below bfloat16's resolution of log depth, and activations outgrow float16's range.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.manual_seed(a.seed)
     cuda = a.device.startswith("cuda")
@@ -62,10 +63,6 @@ def main():
     network = network.to(a.device, memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in network.state_dict().items()}
     optimiser = torch.optim.AdamW(network.parameters(), lr=a.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=cuda)
-    # float16, not bfloat16: noise of 0.3 % is below the latter's resolution of log depth.
-    # Now and then a batch has no finite gradient at any scale. It must not take the scale down for 2000 steps (the
-    # default): a few dozen such batches would end in a scale of 0, gradients of 0 and weights that are no numbers.
-    scaler = torch.amp.GradScaler(a.device, growth_interval=100, enabled=cuda)
     step, samples, parts = 0, 0, 0
     if a.resume:
         progress = state.load(a.resume, network, average, optimiser, a.device)
@@ -105,9 +102,9 @@ def main():
         if step % a.every == 0:
             source.render(a.fresh)
         if not ready:
-            x, truth = source.batch(a.batch * a.ahead, *a.crop)
-            ready = [(x[i::a.ahead], truth[i::a.ahead]) for i in range(a.ahead)]    # every camera in each
-        x, truth = ready.pop()
+            x, truth, glass = source.batch(a.batch * a.ahead, *a.crop)
+            ready = [(x[i::a.ahead], truth[i::a.ahead], glass[i::a.ahead]) for i in range(a.ahead)]    # every camera in each
+        x, truth, glass = ready.pop()
         x = x.contiguous(memory_format=torch.channels_last)
         median = losses.jittered_median(x, source.gen)
         if step % a.log_every < 10:
@@ -115,31 +112,29 @@ def main():
         data_time += time.time() - before if step % a.log_every < 10 else 0
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, a)
-        value, measures = measure(network, x, truth, median, cuda)
+        value, measures = measure(network, x, truth, glass, median)
         optimiser.zero_grad(set_to_none=True)
-        scaler.scale(value).backward()
-        scaler.unscale_(optimiser)
+        value.backward()
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        scaler.step(optimiser)
-        scaler.update()
-        if cuda and step % 20 == 0 and scaler.get_scale() < 256:
-            scaler.update(256.0)
+        for parameter in network.parameters():                      # a batch without a finite gradient moves nothing
+            parameter.grad.nan_to_num_(0, 0, 0)
+        optimiser.step()
         decay = min(0.999, (1 + step) / (10 + step))
         current = network.state_dict()
         torch._foreach_lerp_(tensors, [current[k].detach() for k in names], 1 - decay)
         step, samples, counted = step + 1, samples + a.batch, counted + 1
         measures.update(loss=value.detach(), norm=norm)
-        finite = norm.isfinite()                                    # else the scaler left this step out
+        finite = norm.isfinite()
         for k, v in measures.items():
             sums[k] = sums.get(k, 0) + torch.where(finite, v, 0)
         sums["used"] = sums.get("used", 0) + finite
         if step % a.log_every == 0 or step in (1, 10):
             used = int(sums.pop("used"))
-            if step > 100 and used < 0.8 * counted:      # the scaler looks for its scale in the first steps
+            if used < 0.8 * counted:
                 raise SystemExit(f"step {step}: {counted - used} of {counted} losses were not finite")
             row = {k: round(float(v) / max(used, 1), 5) for k, v in sums.items()}
             now = time.time()
-            row = dict(step=step, lr=round(rate_at(step, a), 6), skipped=counted - used, scale=scaler.get_scale(), s=round(now - begin), per_s=round(counted * a.batch / (now - since), 1),
+            row = dict(step=step, lr=round(rate_at(step, a), 6), skipped=counted - used, s=round(now - begin), per_s=round(counted * a.batch / (now - since), 1),
                        data_ms=round(1000 * data_time / 10, 1), **row)
             print(" ".join(f"{k} {v}" for k, v in row.items()), flush=True)
             log.write(json.dumps(row) + "\n")

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from . import scenes, sensors
 from .model_file import MEAN, STD
 from .noise import NoiseBank
-from .render import Renderer
+from .render import GLASS, Renderer
 from .textures import mask_atlas, texture_atlas
 
 # Share of a batch that each camera measures; batches take turns at the low-resolution factors.
@@ -111,14 +111,15 @@ class Source:
         return (colour.clamp(0, 1) * 255).round() / 255
 
     def batch(self, count, height, width):
-        """x [B, 4, h, w] (network input) and truth [B, 1, h, w] (inverse depth, 0 = unknown)."""
+        """x [B, 4, h, w] (network input), truth [B, 1, h, w] (inverse depth, 0 = unknown) and where it is glass, bool."""
         colour, depth, objects, through, focal = self.crops(count, height, width)
         scale = torch.exp((torch.rand(count, 1, 1, 1, generator=self.gen, device=self.device) - 0.5) * 0.7)
         depth = depth * scale                      # other sizes of world for the same noise
         grey = colour.mean(1, keepdim=True)
         draw = sensors.Draw(self.gen, count)
-        passes = draw.chance(0.6) & (self.noise(12.0, count, height, width) > draw(-1.5, 1.5))    # glass not noticed
-        solid = torch.where(passes, through * scale, depth)
+        through = through * scale
+        passes = sensors.seen_through(self.noise, draw, depth, through, objects)
+        solid = torch.where(passes, through, depth)
         solid = torch.where(solid > 0, solid, 30.0)
         sizes = {name: int(share * count) for name, share in CAMERAS.items()}
         sizes["stereo"] += count - sum(sizes.values())
@@ -148,4 +149,6 @@ class Source:
         raw = torch.where(few, depth, raw)
         colour = (self.photograph(colour, draw) - MEAN) / STD
         inverse = lambda d: torch.where(d > 0, 1 / d.clamp(min=1e-3), 0)
-        return torch.cat([colour, inverse(raw)], 1), inverse(depth)
+        # What is measured through glass stays so in the output: nothing to learn there.
+        truth = torch.where(passes & (raw > 0) & ~few, 0, depth)
+        return torch.cat([colour, inverse(raw)], 1), inverse(truth), objects > GLASS

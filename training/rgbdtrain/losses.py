@@ -29,13 +29,12 @@ def gradient_error(value, truth, valid):
     return total / 8
 
 
-def loss(network, x, truth, median, half=True):
-    """x [B, 4, h, w], truth [B, 1, h, w] inverse depth (0 = unknown), sides multiples of 32; median [B, 1, 1, 1].
-    Returns the loss and a dict of measures, all detached."""
+def loss(network, x, truth, glass, median):
+    """x [B, 4, h, w], truth [B, 1, h, w] inverse depth (0 = unknown), glass [B, 1, h, w] bool, sides multiples of 32; median
+    [B, 1, 1, 1]. Returns the loss and a dict of measures, all detached."""
     q, t = x[:, 3:] / median, truth / median
     features, fills, rays = network.features(x[:, :3], q)
-    with torch.autocast(x.device.type, torch.float16, enabled=half):
-        coarse, head = network.unet(features)
+    coarse, head = network.unet(features)
     values, weights, small = network.candidates(q, fills, rays, coarse, head)
     soft = (weights * values).sum(1, keepdim=True)
     chosen = network.choose(values, weights)
@@ -43,7 +42,7 @@ def loss(network, x, truth, median, half=True):
     valid, kept = (t > 0).float(), (q > 0).float()
     edge = sensors.widest(sensors.edges(1 / t.clamp(min=1e-3)).float(), 3)
     hole = 1 - kept
-    weight = valid * (1 + hole + 2 * edge + kept * (1 - edge))
+    weight = valid * (1 + hole + 2 * edge + kept * (1 - edge) + 2 * hole * glass)
     e_chosen, e_soft, e_raw = log_error(chosen, t), log_error(soft, t), log_error(q, t)
     expected = (weights * log_error(values, t).clamp(max=1)).sum(1, keepdim=True)
     t4, v4 = t[..., 1::4, 1::4], valid[..., 1::4, 1::4]
@@ -61,7 +60,7 @@ def loss(network, x, truth, median, half=True):
         close = (e_chosen < 0.0488).float()                        # ratio below 1.05
         measures = {k: v.detach() for k, v in parts.items()}
         measures.update(k_raw=mean_over(e_raw, valid * kept), k=mean_over(e_chosen, valid * kept), h=mean_over(e_chosen, valid * hole),
-                        h105=mean_over(close, valid * hole), e105=mean_over(close, valid * edge), k105=mean_over(close, valid * kept),
+                        h105=mean_over(close, valid * hole), g105=mean_over(close, valid * hole * glass), e105=mean_over(close, valid * edge), k105=mean_over(close, valid * kept),
                         ek_raw=mean_over(e_raw, valid * kept * edge), ek=mean_over(e_chosen, valid * kept * edge))
     return sum(parts.values()), measures
 

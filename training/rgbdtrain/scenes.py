@@ -6,7 +6,7 @@ import torch
 
 from .render import BOX, CARD, CYLINDER, ELLIPSOID, ROOM, Scenes
 
-FAMILIES = {"room": 0.35, "table": 0.30, "cards": 0.13, "thin": 0.12, "long": 0.10}
+FAMILIES = {"room": 0.31, "table": 0.25, "glassware": 0.15, "cards": 0.11, "thin": 0.10, "long": 0.08}
 
 
 class Layout:
@@ -89,9 +89,9 @@ def stack(*v):
     return torch.stack(torch.broadcast_tensors(*(x if torch.is_tensor(x) else like.new_tensor(x) for x in v)), -1)
 
 
-def bottles(l, n, area):
-    """n bottles, glasses and jars, standing or lying, some with a stopper: body, shoulder, neck and stopper are primitives of
-    their own, so a camera that loses one of them may still measure the next."""
+def bottles(l, n, area, clear=0.7):
+    """n bottles, glasses and jars, standing or lying, some with a stopper, a share `clear` of them of glass: body, shoulder,
+    neck and stopper are primitives of their own, so a camera that loses one of them may still measure the next."""
     x, z = l.rand(n, low=-1, high=1) * area, l.rand(n, low=-1, high=1) * area
     radius = l.log(n, low=.018, high=.05)
     body, shoulder, neck, top = (radius * l.rand(n, low=a, high=b) for a, b in ((1.0, 3.2), (.15, .6), (.1, .6), (.1, .25)))
@@ -101,7 +101,7 @@ def bottles(l, n, area):
     axis = torch.where(lying[..., None], along, up)
     turn = torch.stack([torch.where(lying[..., None], up, along), axis, across], -2)
     base = stack(x, torch.where(lying, radius, zero), z)
-    glass = (l.rand(n) < .7) & (l.glass > 0)
+    glass = (l.rand(n) < clear) & (l.glass > 0)
     here, open_ = l.rand(n) < .6, l.rand(n) < .3                       # open: a drinking glass or jar, of a body alone
     base = torch.where(here[..., None], base, base.new_tensor([0.0, -900.0, 0.0]))
     narrow = l.rand(n, low=.3, high=.7)
@@ -191,6 +191,21 @@ def table(l, width, thin=False):
     return l.scenes(eye, target, l.rand(low=.7, high=1.3), width, lights)
 
 
+def glassware(l, width):
+    """Bottles that fill the view, on a table or floor, a wall close behind, a few other things among them."""
+    zero = l.rand(1) * 0
+    area = l.log(1, low=.12, high=.35)
+    l.add(ROOM, stack(zero, zero + .8, zero), stack(area * l.rand(1, low=1.5, high=6), zero + .8, area * l.rand(1, low=1.5, high=6)), grain=(.1, 3))
+    bottles(l, 10, area, clear=.9)
+    for kind in (BOX, CYLINDER, ELLIPSOID):
+        l.scatter(kind, 2, (area, area), (.015, .1), present=.5, relief=.004)
+    distance, pitch, round_ = l.rand(low=1.2, high=2.4) * area[:, 0] + .15, l.rand(low=.15, high=1.2), l.rand(high=6.28)
+    target = stack(l.rand(low=-.4, high=.4) * area[:, 0], l.rand() * .12, l.rand(low=-.4, high=.4) * area[:, 0])
+    eye = target + distance[:, None] * stack(pitch.cos() * round_.cos(), pitch.sin(), pitch.cos() * round_.sin())
+    lights = stack(l.rand(2, low=-1.2, high=1.2), l.rand(2, low=.7, high=1.5), l.rand(2, low=-1.2, high=1.2))
+    return l.scenes(eye, target, l.rand(low=.7, high=1.3), width, lights)
+
+
 def cards(l, width):
     zero = l.rand(1) * 0
     depth = l.log(1, low=.8, high=5)
@@ -229,8 +244,8 @@ def long(l, width):
 
 
 def make(family, gen, count, textures, masks, width, glass=0.0):
-    """`count` scenes of a family; `glass`: share of small things of glass (0: none, and no bottle is)."""
-    l = Layout(gen, count, textures, masks, glass)
+    """`count` scenes of a family; `glass`: share of small things of glass (0: none, and no bottle is, but in "glassware")."""
+    l = Layout(gen, count, textures, masks, max(glass, 0.1) if family == "glassware" else glass)
     if family == "thin":
         return table(l, width, thin=True)
-    return {"room": room, "table": table, "cards": cards, "long": long}[family](l, width)
+    return {"room": room, "table": table, "glassware": glassware, "cards": cards, "long": long}[family](l, width)

@@ -179,6 +179,13 @@ def clean_or_sparse(noise, draw, z):
     return torch.where((kind < .2) & ~points | (kind > .9) & ~lines, 0, out)
 
 
+def seen_through(noise, draw, depth, through, objects):
+    """[B, 1, H, W] bool: where a camera measures what is behind glass; rather where that is close behind, as at a bottle's foot."""
+    b, _, h, w = depth.shape
+    gap = (through / depth.clamp(min=1e-3) - 1).clamp(0, 0.3)
+    return (objects > GLASS) & draw.chance(0.6) & (noise((6.0, 12.0, 12.0), b, h, w) > draw(-1.5, 1.5) + draw(-2, 12) * gap)
+
+
 def losses(noise, draw, depth, objects):
     """Holes all cameras share: frame borders, range gates, speckle, lost regions, blocks, whole objects."""
     b, _, h, w = depth.shape

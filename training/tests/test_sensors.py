@@ -5,6 +5,7 @@ import torch
 
 from rgbdtrain import sensors
 from rgbdtrain.noise import SIGMAS, NoiseBank
+from rgbdtrain.render import GLASS
 
 HEIGHT, WIDTH = 96, 128
 
@@ -46,6 +47,19 @@ def test_losses_only_take_away(world):
     objects = (z < 1.2).to(torch.uint8) + 1
     depth = sensors.losses(noise, sensors.Draw(gen, len(z)), z, objects)
     assert ((depth == z) | (depth == 0)).all() and (depth == 0).any()
+
+
+def test_glass_is_seen_through_where_what_is_behind_is_near(world):
+    gen, noise, z, *_ = world
+    z = z[:1].expand(64, -1, -1, -1)
+    objects = torch.full(z.shape, GLASS + 1, dtype=torch.uint8)
+    objects[..., :40, :] = 1
+    gap = torch.full_like(z, 1.01)
+    gap[..., WIDTH // 2:] = 1.3
+    seen = sensors.seen_through(noise, sensors.Draw(gen, len(z)), z, z * gap, objects)
+    assert not seen[..., :40, :].any()                                # no glass there
+    near, far = (half.float().mean() for half in seen[..., 40:, :].chunk(2, -1))
+    assert 0.15 < near < 0.45 and far < 0.7 * near
 
 
 def test_noise_has_unit_variance_and_its_smoothness(world):
