@@ -4,12 +4,16 @@
 #include "tests/gst/cuda/fake_driver.h"
 
 #include <cuda.h>
+#include <dlfcn.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <map>
 #include <mutex>
+#include <sstream>
+#include <string>
 #include <vector>
 
 struct CUctx_st {
@@ -51,10 +55,28 @@ int count(int Driver::*what) {
   return driver().*what;
 }
 
+/// What this process starts is to find the real driver: GStreamer's plugin scanner opens NVIDIA's decoder library
+/// where there is one, and that waits for ever on this driver.
+__attribute__((constructor)) void hide_from_children() {
+  const char* folders = std::getenv("LD_LIBRARY_PATH");
+  if (!folders) return;
+  std::istringstream all(folders);
+  std::string kept;
+  for (std::string folder; std::getline(all, folder, ':');)
+    if (!fake_driver::lies_in(folder.c_str())) kept += (kept.empty() ? "" : ":") + folder;
+  setenv("LD_LIBRARY_PATH", kept.c_str(), 1);
+}
+
 }  // namespace
 
 namespace fake_driver {
 
+bool lies_in(const char* folder) {
+  Dl_info self;
+  std::error_code none;
+  return dladdr(reinterpret_cast<void*>(&lies_in), &self) &&
+         std::filesystem::equivalent(std::filesystem::path(folder) / "libcuda.so.1", self.dli_fname, none);
+}
 int primary_users(int device) {
   std::lock_guard lock(driver().mutex);
   return driver().users[device];

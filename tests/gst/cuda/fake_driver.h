@@ -8,6 +8,8 @@ namespace fake_driver {
 
 #define FAKE_DRIVER_API __attribute__((visibility("default")))
 
+/// Whether a program that looks for libcuda.so.1 in `folder` would find this driver.
+FAKE_DRIVER_API bool lies_in(const char* folder);
 /// How often the device's primary context is retained.
 FAKE_DRIVER_API int primary_users(int device);
 /// Contexts of cuCtxCreate() that are not destroyed.

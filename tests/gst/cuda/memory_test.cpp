@@ -3,6 +3,8 @@
 // where, who waits, and who lets go of what when. Needs no GPU, and takes none if there is one.
 #include <cuda.h>
 
+#include <sstream>
+
 #include "tests/gst/cuda/fake_driver.h"
 #include "tests/gst/cuda/upload.h"
 #include "tests/gst/environment.h"
@@ -73,6 +75,12 @@ class CudaMemory : public ::testing::Test {
 
   int misuses_ = 0;
 };
+
+TEST_F(CudaMemory, OtherProgramsDoNotFindTheStandIn) {
+  std::istringstream folders(g_getenv("LD_LIBRARY_PATH") ? g_getenv("LD_LIBRARY_PATH") : "");
+  for (std::string folder; std::getline(folders, folder, ':');)
+    EXPECT_FALSE(fake_driver::lies_in(folder.c_str())) << folder;
+}
 
 TEST_F(CudaMemory, EveryFormatIsReadWhereItLies) {
   for (const char* format :
