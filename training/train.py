@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Trains the embedded model. `train.py --out runs/a` is the whole recipe; a run cut short goes on with `--resume`."""
+"""Trains the embedded model. `train.py --out runs/a` is the whole recipe; a run cut short goes on with `--resume`. On two GPUs:
+`torchrun --standalone --nproc-per-node 2 -- train.py --out runs/a`, each with batches of its own."""
 import argparse
 import json
 import math
@@ -12,6 +13,7 @@ import torch
 from rgbdtrain import losses, model_file, state
 from rgbdtrain.data import Source
 from rgbdtrain.network import LightNetwork
+from rgbdtrain.team import Team
 
 
 def arguments():
@@ -56,6 +58,8 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.manual_seed(a.seed)
     cuda = a.device.startswith("cuda")
+    team = Team(a.device)
+    a.device = team.device
     before = a.resume and Path(a.resume) / "model.safetensors" or a.start
     network = model_file.load(before).train() if before else LightNetwork().initialise()
     if a.blocks:
@@ -69,8 +73,8 @@ def main():
         step, samples, parts = progress["step"], progress["samples"], progress["parts"]
         if a.fit and "per_minute" in progress:
             a.steps = step + int(progress["per_minute"] * max(a.minutes / 2, a.minutes - 1.2))
-    # Every part of a run sees scenes and noise of its own.
-    source = Source(a.seed * 1000 + parts, a.device, a.pool, *a.frame, compiled=a.compile, glass=a.glass,
+    # Every part of a run, and every process of it, sees scenes and noise of its own.
+    source = Source(a.seed * 1000 + parts + 500 * team.rank, a.device, a.pool, *a.frame, compiled=a.compile, glass=a.glass,
                     noise_fields=24 if cuda else 2, noise_size=1024 if cuda else 512)
     ready = []
     while source.filled < min(a.first, a.pool):
@@ -83,7 +87,7 @@ def main():
     tensors = [average[k] for k in names]
     out = Path(a.out)
     out.mkdir(parents=True, exist_ok=True)
-    log = open(out / "log.jsonl", "a")
+    log = open(out / ("log.jsonl" if team.rank == 0 else f"log-{team.rank}.jsonl"), "a")
     sums, counted, since, saved, data_time = {}, 0, time.time(), time.time(), 0.0
 
     first, fit_from, started = step, None, time.time()
@@ -97,7 +101,8 @@ def main():
         final.load_state_dict({k: v.cpu() for k, v in average.items()})
         model_file.export(final, out / "model.safetensors")
 
-    while step < a.steps and time.time() - begin < a.minutes * 60:
+    late = False
+    while step < a.steps and not late:
         before = time.time()
         if step % a.every == 0:
             source.render(a.fresh)
@@ -115,6 +120,7 @@ def main():
         value, measures = measure(network, x, truth, glass, median)
         optimiser.zero_grad(set_to_none=True)
         value.backward()
+        team.average([parameter.grad for parameter in network.parameters()])
         norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         for parameter in network.parameters():                      # a batch without a finite gradient moves nothing
             parameter.grad.nan_to_num_(0, 0, 0)
@@ -122,7 +128,7 @@ def main():
         decay = min(0.999, (1 + step) / (10 + step))
         current = network.state_dict()
         torch._foreach_lerp_(tensors, [current[k].detach() for k in names], 1 - decay)
-        step, samples, counted = step + 1, samples + a.batch, counted + 1
+        step, samples, counted = step + 1, samples + a.batch * team.size, counted + 1
         measures.update(loss=value.detach(), norm=norm)
         finite = norm.isfinite()
         for k, v in measures.items():
@@ -136,7 +142,8 @@ def main():
             now = time.time()
             row = dict(step=step, lr=round(rate_at(step, a), 6), skipped=counted - used, s=round(now - begin), per_s=round(counted * a.batch / (now - since), 1),
                        data_ms=round(1000 * data_time / 10, 1), **row)
-            print(" ".join(f"{k} {v}" for k, v in row.items()), flush=True)
+            if team.rank == 0:
+                print(" ".join(f"{k} {v}" for k, v in row.items()), flush=True)
             log.write(json.dumps(row) + "\n")
             log.flush()
             sums, counted, since, data_time = {}, 0, now, 0.0
@@ -145,12 +152,15 @@ def main():
             fit_from = time.time()
         if a.fit and step == first + 400:
             sync()
-            a.steps = step + int((a.minutes * 60 - (time.time() - begin) - 4) * 300 / (time.time() - fit_from))
+            a.steps = step + int(team.agree((a.minutes * 60 - (time.time() - begin) - 4) * 300 / (time.time() - fit_from)))
             print(f"{a.steps} steps in all", flush=True)
-        if time.time() - saved > a.save_minutes * 60:
+        if step % 20 == 0:
+            late = team.agree(time.time() - begin >= a.minutes * 60)
+        if team.rank == 0 and time.time() - saved > a.save_minutes * 60:
             finish()
             saved = time.time()
-    finish()
+    if team.rank == 0:
+        finish()
     print(f"saved after {step} steps, {samples} samples, {(time.time() - begin) / 60:.2f} min", flush=True)
 
 

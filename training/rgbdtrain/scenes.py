@@ -6,7 +6,7 @@ import torch
 
 from .render import BOX, CARD, CYLINDER, ELLIPSOID, ROOM, Scenes
 
-FAMILIES = {"room": 0.31, "table": 0.25, "glassware": 0.15, "cards": 0.11, "thin": 0.10, "long": 0.08}
+FAMILIES = {"room": 0.34, "table": 0.28, "glassware": 0.05, "cards": 0.12, "thin": 0.11, "long": 0.10}
 
 
 class Layout:
