@@ -11,7 +11,7 @@
 namespace rgbd::testing {
 namespace {
 
-constexpr GstClockTime kPatience = 10 * GST_SECOND;
+constexpr GstClockTime kPatience = GST_SECOND * 60;
 
 GstBuffer* filled(gsize size, GstClockTime pts, GstClockTime duration) {
   GstBuffer* buffer = gst_buffer_new_allocate(nullptr, size, nullptr);

@@ -74,14 +74,14 @@ class Rig {
   void push_gap(GstElement* source, GstClockTime pts, GstClockTime duration);
   void end();
 
-  /// Waits for the next frame; nothing: end of stream, or none in ten seconds.
+  /// Waits for the next frame; nothing: end of stream, or none in a minute.
   std::optional<Output> pull();
   /// Everything until the end of the stream.
   std::vector<Output> pull_all();
   /// True when no frame comes within `ms`: only for what must not happen.
   bool nothing_for(int ms);
 
-  /// Waits for a message of these types from the bus; null after ten seconds. Transfer full.
+  /// Waits for a message of these types from the bus; null after a minute. Transfer full.
   GstMessage* message(GstMessageType types);
   /// Text of the next error or warning, with its debug part left out; empty if none comes.
   std::string error_text() { return text_of(GST_MESSAGE_ERROR); }
