@@ -6,12 +6,14 @@
 #include <ATen/ops/where.h>
 
 #include <cmath>
+#include <utility>
 
 #include "core/cuda_module.h"
 #include "core/device.h"
 #include "core/light/fill.h"
 #include "core/light/range.h"
 #include "core/light/rays.h"
+#include "core/light/two_scales.h"
 
 namespace rgbd {
 namespace light {
@@ -75,10 +77,13 @@ bool is_light(const Checkpoint& checkpoint) {
 
 std::unique_ptr<Network> load_light(const Checkpoint& checkpoint, const NetworkOptions& options) {
   const light::Weights weights(checkpoint);
-  if (options.device.is_cuda() && options.optimize && !options.generic_ops && cuda_module()) {
-    if (auto network = cuda_module()->load_light(weights, options)) return network;
-  }
-  return std::make_unique<light::Light>(weights, options);
+  std::unique_ptr<Network> network;
+  if (options.device.is_cuda() && options.optimize && !options.generic_ops && cuda_module())
+    network = cuda_module()->load_light(weights, options);
+  if (!network) network = std::make_unique<light::Light>(weights, options);
+  if (const auto far = weights.settings().far; far > 0)
+    network = std::make_unique<light::TwoScales>(std::move(network), far);
+  return network;
 }
 
 }  // namespace rgbd

@@ -52,6 +52,8 @@ class Reader {
     throw Error(ErrorCode::kBadCheckpoint, text + problem);
   }
 
+  bool has(const std::string& key) const { return checkpoint_.metadata().count("rgbd." + key) > 0; }
+
   const std::string& text(const std::string& key) const {
     const auto found = checkpoint_.metadata().find("rgbd." + key);
     if (found == checkpoint_.metadata().end()) bad(key, " is missing");
@@ -179,6 +181,7 @@ Settings read_settings(const Checkpoint& checkpoint) {
   s.hole_low = read.number<double>("hole_low", 0, 1);
   s.hole_high = read.number<double>("hole_high", 0.5, 100);
   s.min_valid = read.number<double>("min_valid", 0, 1);
+  if (read.has("far")) s.far = read.number<int64_t>("far", 0, 64);
   s.input = read_input(read);
   return s;
 }

@@ -77,7 +77,7 @@ int64_t differing(const at::Tensor& a, const at::Tensor& b) {
 }
 
 TEST_F(CudaLight, EqualsThePlainFormOnTheCpu) {
-  for (const std::string model : {"light", "settings", "constants", "rays"}) {
+  for (const std::string model : {"light", "settings", "constants", "rays", "far"}) {
     const auto checkpoint = seeded(model);
     const auto plain = load(checkpoint, at::kCPU, Precision::kFp32, false), fused = load(checkpoint, gpu_);
     for (const auto& [height, width] : {std::pair{64, 96}, {33, 97}, {96, 31}, {20, 7}, {1, 1}, {101, 150}}) {

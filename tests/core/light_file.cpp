@@ -65,8 +65,9 @@ Metadata light_metadata(const std::string& model) {
             {"correction", "0.75"},
             {"pyramid_levels", "3"},
             {"padding", "16"}});
-  } else if (model == "rays") {
+  } else if (model == "rays" || model == "far") {
     m["rgbd.rays"] = "4";
+    if (model == "far") m["rgbd.far"] = "1";
     change({{"version", "3"}, {"candidates", "29"}, {"features", "13"}});
   }
   return m;

@@ -16,6 +16,7 @@
 
 #include "core/light/range.h"
 #include "core/light/rays.h"
+#include "core/light/two_scales.h"
 #include "core/network.h"
 #include "tests/core/light_file.h"
 #include "tests/core/seeded_network.h"
@@ -80,7 +81,7 @@ void expect_samples(const NetworkOptions& options) {
         << row.encoder << " " << row.height;
     ++rows;
   }
-  EXPECT_EQ(rows, 6);
+  EXPECT_EQ(rows, 8);
 }
 
 TEST_F(Light, AnswersAsThePythonDefinitionPlain) {
@@ -95,7 +96,7 @@ TEST_F(Light, AnswersAsThePythonDefinitionOnAGenericDevice) {
 
 TEST_F(Light, OptimisedEqualsPlain) {
   // Sides that are and are not multiples of the padding, of a vector, of 2; smaller than the padding.
-  for (const std::string model : {"light", "settings", "constants", "rays"}) {
+  for (const std::string model : {"light", "settings", "constants", "rays", "far"}) {
     const auto checkpoint = test::light_checkpoint(test::light_metadata(model));
     const auto plain = load_network(checkpoint, options(false)),
                optimised = load_network(checkpoint, options(true));
@@ -167,6 +168,36 @@ TEST_F(Light, MeasuredPixelsStayNearTheirWindowAndHolesInTheFramesRange) {
     }
     EXPECT_GT(at_bound, 50);  // seeded weights go beyond the bounds: they are at work
   }
+}
+
+TEST_F(Light, OnlyPixelsFarFromAnythingMeasuredAreAnsweredAtHalfTheSize) {
+  const auto x = frame(64, 96);
+  depth(x).copy_(depth(x).clamp_min(0.4));                      // no hole but this one, in pixels of half the size
+  depth(x).slice(1, 20, 40).slice(2, 30, 60).fill_(0);          // rows 10 to 19, columns 15 to 29
+  const auto one = load_network(test::light_checkpoint(test::light_metadata("rays")), options(true)),
+             two = load_network(test::light_checkpoint(test::light_metadata("far")), options(true));
+  auto far = at::zeros({1, 64, 96}, at::kBool);
+  far.slice(1, 22, 38).slice(2, 32, 58).fill_(true);            // more than one pixel of half the size from the border
+  const auto fine = one->forward(x), both = two->forward(x);
+  EXPECT_TRUE(both.masked_select(far.logical_not()).equal(fine.masked_select(far.logical_not())));
+  const auto coarse = one->forward(light::halved(x)).repeat_interleave(2, 1).repeat_interleave(2, 2);
+  EXPECT_TRUE(both.masked_select(far).equal(coarse.masked_select(far)));
+  EXPECT_FALSE(coarse.masked_select(far).equal(fine.masked_select(far)));
+
+  depth(x).slice(1, 23, 37, 4).fill_(0.4);                      // now nothing is far
+  EXPECT_TRUE(two->forward(x).equal(one->forward(x)));
+}
+
+TEST_F(Light, HalvingTakesTheMeanOfWhatIsMeasured) {
+  const auto x = at::zeros({1, 4, 3, 3});
+  const float colours[] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, depths[] = {0.5, 0, 1, 1.5, 0, 0, 0, 0, 2};
+  for (int i = 0; i < 9; ++i) {
+    x[0][0].view({-1})[i] = colours[i];
+    x[0][3].view({-1})[i] = depths[i];
+  }
+  const auto half = light::halved(x);
+  EXPECT_TRUE(half[0][0].equal(at::tensor({3.F, 4.5F, 7.5F, 9.F}).view({2, 2})));  // edges are repeated
+  EXPECT_TRUE(half[0][3].equal(at::tensor({1.F, 1.F, 0.F, 2.F}).view({2, 2})));
 }
 
 TEST_F(Light, TooFewMeasuredPixelsPassThrough) {

@@ -37,6 +37,7 @@ def metadata(settings):
         "rgbd.hole_low": repr(settings.hole_low),
         "rgbd.hole_high": repr(settings.hole_high),
         "rgbd.min_valid": repr(settings.min_valid),
+        "rgbd.far": str(settings.far),
         "rgbd.input_size": str(INPUT_SIZE),
         "rgbd.multiple": "1",
         "rgbd.upscale": "false",
@@ -80,7 +81,7 @@ def load(path, device="cpu"):
               ("mode_tolerance", "keep_tolerance", "hole_low", "hole_high", "min_valid")}
     settings = Settings(widths=tuple(map(int, meta["rgbd.widths"].split(","))),
                         bottleneck_blocks=int(meta["rgbd.bottleneck_blocks"]),
-                        keep_window=int(meta["rgbd.keep_window"]), **number)
+                        keep_window=int(meta["rgbd.keep_window"]), far=int(meta.get("rgbd.far", 0)), **number)
     network = LightNetwork(settings)
     network.load_state_dict(state)
     return network.eval().to(device)

@@ -35,6 +35,8 @@ class Settings:
     hole_low: float = 0.7           # a filled pixel stays in [low * 1 %, high * 99 %] of the frame's
     hole_high: float = 1.4          # measured inverse depths
     min_valid: float = 0.01         # below this share of measured pixels the frame passes through
+    far: int = 0                    # holes more than so many pixels of half the size from anything measured are
+                                    # answered at that size, where the network sees twice as far; 0: none are
 
     dict = asdict
 
@@ -139,6 +141,13 @@ def corrected(fill, s):
     return fill * torch.exp(CORRECTION * torch.tanh(s.float() / CORRECTION))
 
 
+def halved(x):
+    """x [B, 4, h, w] at half the size: mean colour, mean of what is measured. Odd sides are made even by replication."""
+    x = F.pad(x.float(), (0, x.shape[3] % 2, 0, x.shape[2] % 2), mode="replicate")
+    means, share = F.avg_pool2d(x, 2), F.avg_pool2d((x[:, 3:] > 0).float(), 2)
+    return torch.cat([means[:, :3], torch.where(share > 0, means[:, 3:] / share.clamp(min=0.25), 0)], 1)
+
+
 class LightNetwork(nn.Module):
     def __init__(self, settings=None):
         super().__init__()
@@ -238,6 +247,21 @@ class LightNetwork(nn.Module):
 
     def forward(self, x, trace=None):
         """x [B, 4, h, w]: normalised colour, inverse depth 1/m. Returns [B, h, w], 1/m. `trace` collects intermediates."""
+        y = self.answer(x, trace)
+        if not self.settings.far:
+            return y
+        half, lost = halved(x), 2 * self.settings.far + 1
+        near = F.max_pool2d((half[:, 3:] > 0).float(), (lost, 1), 1, (lost // 2, 0))
+        near = F.max_pool2d(near, (1, lost), 1, (0, lost // 2))
+        if (near > 0).all():
+            return y
+        h, w = y.shape[1:]
+        coarser = (self.answer(half) * (near == 0)[:, 0])[:, None]
+        coarser = F.interpolate(coarser, scale_factor=2, mode="nearest")[:, 0, :h, :w]
+        return torch.where((coarser > 0) & (y > 0), coarser, y)
+
+    def answer(self, x, trace=None):
+        """The same at one size."""
         s = self.settings
         h, w = x.shape[-2:]
         measured = x[:, 3:].float()
