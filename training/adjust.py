@@ -46,6 +46,17 @@ def scale_bottleneck(network, factor):
         network.decoder[-1].lateral.weight /= factor
 
 
+def scale_deep(network, factor):
+    """The same for the level above the deepest one, which the encoder leaves and the decoder comes back to."""
+    encoder, decoder = network.encoder[-2], network.decoder[-1]
+    with torch.no_grad():
+        for scaled in (encoder.down.weight, encoder.down.bias, decoder.lateral.weight, decoder.lateral.bias,
+                       *(b for block in (*encoder.blocks, decoder.block) for b in (block.conv1.bias, block.conv2.bias))):
+            scaled *= factor
+        network.encoder[-1].down.weight /= factor
+        network.decoder[-2].lateral.weight /= factor
+
+
 def change(network, texts):
     """NAME=VALUE texts to settings of the network."""
     for text in texts:
@@ -63,6 +74,7 @@ def main():
     p.add_argument("--share", type=float, default=0.7, help="with --blend: the part that MODEL has")
     p.add_argument("--rays", type=float, default=0.0, help="added to the logits of the nearest measured depths, after --blend")
     p.add_argument("--bottleneck-scale", type=float, default=1.0, help="power of two; leaves the result as it is")
+    p.add_argument("--deep-scale", type=float, default=1.0, help="the same for the level above; power of two")
     p.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="inference settings of network.Settings")
     a = p.parse_args()
     network = model_file.load(a.model)
@@ -71,6 +83,7 @@ def main():
         blend(network, model_file.load(a.blend), a.share)
     lean_to_rays(network, a.rays)
     scale_bottleneck(network, a.bottleneck_scale)
+    scale_deep(network, a.deep_scale)
     change(network, a.set)
     model_file.export(network, a.out)
 

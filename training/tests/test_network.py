@@ -117,6 +117,36 @@ def test_scaling_the_bottleneck_changes_nothing(network, tmp_path):
     torch.testing.assert_close(refine(scaled, x), refine(model_file.load(path), x), rtol=1e-6, atol=0)
 
 
+def test_scaling_the_level_above_changes_nothing_but_its_activations(network, tmp_path):
+    path = tmp_path / "model.safetensors"
+    model_file.export(network, path)
+    before, scaled, largest = model_file.load(path), model_file.load(path), []
+    adjust.scale_deep(scaled, 1 / 8)
+    for each in (before, scaled):
+        each.decoder[-1].register_forward_hook(lambda layer, inputs, out: largest.append(out.abs().max()))
+    x = frame()
+    torch.testing.assert_close(refine(scaled, x), refine(before, x), rtol=1e-6, atol=0)
+    torch.testing.assert_close(largest[0] * 8, largest[1])    # scaled, before
+
+
+def test_only_pixels_far_from_anything_measured_are_answered_at_half_the_size(network, tmp_path):
+    path = tmp_path / "model.safetensors"
+    model_file.export(network, path)
+    one, two = model_file.load(path), model_file.load(path)
+    two.settings.far = 2
+    x = frame(64, 96, holes=0)
+    x[..., 20:50, 31:60] = x[..., 20:50, 31:60] * torch.tensor([1.0, 1, 1, 0]).view(4, 1, 1)
+    fine, both = refine(one, x), refine(two, x)
+    changed = fine != both
+    # Half of column 31's pixel pair is measured: the hole's halves are rows 10 to 24 and columns 16 to 29.
+    far = torch.zeros_like(changed)
+    far[:, 24:46, 36:56] = True
+    assert not changed[~far].any() and changed[far].float().mean() > 0.5
+    model_file.export(two, path)
+    assert model_file.load(path).settings.far == 2
+    assert torch.equal(refine(two, frame()), refine(one, frame()))    # holes, but none so large
+
+
 def test_nearest_measured_depths():
     q = torch.tensor([[0, 0, 3, 0, 5],
                       [0, 0, 0, 0, 0],
