@@ -54,6 +54,8 @@ def scale_deep(network, factor):
                        *(b for block in (*encoder.blocks, decoder.block) for b in (block.conv1.bias, block.conv2.bias))):
             scaled *= factor
         network.encoder[-1].down.weight /= factor
+        if len(network.decoder) == 2:       # the coarse depth is read there
+            network.coarse.weight /= factor
         network.decoder[-2].lateral.weight /= factor
 
 

@@ -23,7 +23,7 @@ class TwoScales final : public Network {
   std::string architecture() const override { return network_->architecture(); }
   std::string encoder() const override { return network_->encoder(); }
   uint64_t parameters() const override { return network_->parameters(); }
-  /// On the CPU a frame without such holes costs nothing more. On other devices all do, since a look would wait for them.
+  /// On the CPU a batch without such holes is spared the second run. On other devices none is: a look would wait for them.
   at::Tensor forward(const at::Tensor& x) override;
 
  private:

@@ -38,7 +38,9 @@ bool run_blank_pair(State& state, FrameSize size) {
   size_t pixels = static_cast<size_t>(size.width) * static_cast<size_t>(size.height);
   auto blank = std::make_shared<Blank>();
   blank->color.resize(3 * pixels);
-  blank->depth.resize(2 * pixels, 4);  // about a metre; without any depth the network would not run
+  // A hole, which may take more of the network, over about a metre; without any depth it would not run.
+  blank->depth.resize(2 * pixels / 4 * 2);
+  blank->depth.resize(2 * pixels, 4);
   blank->out.resize(2 * pixels);
   ImageView image;
   image.width = size.width;

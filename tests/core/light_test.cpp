@@ -114,8 +114,9 @@ TEST_F(Light, BatchEqualsSingles) {
   depth(b).mul_(depth(b).clone());  // another range
   depth(few).zero_();
   depth(few).slice(1, 20).slice(2, 0, 1).fill_(0.5);  // 20 of 2880 pixels: passes through
-  for (const bool optimize : {false, true}) {
-    const auto network = load(options(optimize));
+  for (const auto& [model, optimize] : {std::pair{"light", false}, {"light", true}, {"far", false}, {"far", true}}) {
+    SCOPED_TRACE(model);
+    const auto network = load_network(test::light_checkpoint(test::light_metadata(model)), options(optimize));
     const auto together = network->forward(at::cat({a, few, b}));
     EXPECT_GT(worst(together[0], together[2]), 0.01);
     EXPECT_LE(differing(together[0], network->forward(a)[0]), few_of(together[0]));
@@ -227,8 +228,8 @@ TEST_F(Light, NoDepthGivesNoDepth) {
 }
 
 TEST_F(Light, TinyFramesWork) {
-  for (const bool optimize : {false, true}) {
-    const auto network = load(options(optimize));
+  for (const auto& [model, optimize] : {std::pair{"light", false}, {"light", true}, {"far", true}}) {
+    const auto network = load_network(test::light_checkpoint(test::light_metadata(model)), options(optimize));
     for (const auto& [height, width] : {std::pair{1, 1}, {1, 40}, {3, 2}}) {
       auto x = frame(height, width);
       depth(x).fill_(0.5);

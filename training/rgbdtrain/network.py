@@ -2,7 +2,8 @@
 """The `light` network: a convolutional U-Net that chooses among raw, coarse and filled depths.
 
 `core/light` is the C++ twin; what is defined here to the letter (median, fill, rays, candidates, mode, clamps) is
-repeated there, so a change here is a change of `VERSION`. All depth is inverse depth (1/m), 0 = none.
+repeated there, so a change here is a change of `VERSION` (but for `far`, an addition that older programs
+leave out). All depth is inverse depth (1/m), 0 = none.
 """
 from dataclasses import asdict, dataclass, replace
 
