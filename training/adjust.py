@@ -36,27 +36,24 @@ def lean_to_rays(network, amount):
         network.head.bias.view(CANDIDATES + 1, 4)[CANDIDATES - 1 - RAYS:CANDIDATES - 1] += amount
 
 
-def scale_bottleneck(network, factor):
-    """Multiplies the deepest level's activations by `factor`, a power of two, and changes nothing else: ReLU layers are
-    homogeneous, and only the decoder's lateral layer reads them. For float16, whose largest number is 65504."""
-    deep = network.encoder[-1]
+def scale_level(network, level, factor):
+    """Multiplies the activations of an encoder's level (0: the uppermost), and of the decoder that comes back to it, by `factor`, a
+    power of two, and changes nothing else: ReLU layers are homogeneous, and what reads them takes the factor back. For
+    float16, whose largest number is 65504."""
+    encoder = network.encoder[level]
+    scaled, blocks, readers = [encoder.down.weight, encoder.down.bias], [*encoder.blocks], [network.decoder[level].lateral]
+    if level + 1 < len(network.encoder):
+        decoder = network.decoder[level + 1]
+        scaled += [decoder.lateral.weight, decoder.lateral.bias]
+        blocks.append(decoder.block)
+        readers.append(network.encoder[level + 1].down)
+        if level == 0:
+            readers.append(network.coarse)
     with torch.no_grad():
-        for scaled in (deep.down.weight, deep.down.bias, *(b for block in deep.blocks for b in (block.conv1.bias, block.conv2.bias))):
-            scaled *= factor
-        network.decoder[-1].lateral.weight /= factor
-
-
-def scale_deep(network, factor):
-    """The same for the level above the deepest one, which the encoder leaves and the decoder comes back to."""
-    encoder, decoder = network.encoder[-2], network.decoder[-1]
-    with torch.no_grad():
-        for scaled in (encoder.down.weight, encoder.down.bias, decoder.lateral.weight, decoder.lateral.bias,
-                       *(b for block in (*encoder.blocks, decoder.block) for b in (block.conv1.bias, block.conv2.bias))):
-            scaled *= factor
-        network.encoder[-1].down.weight /= factor
-        if len(network.decoder) == 2:       # the coarse depth is read there
-            network.coarse.weight /= factor
-        network.decoder[-2].lateral.weight /= factor
+        for each in (*scaled, *(b for block in blocks for b in (block.conv1.bias, block.conv2.bias))):
+            each *= factor
+        for reader in readers:
+            reader.weight /= factor
 
 
 def change(network, texts):
@@ -84,8 +81,9 @@ def main():
     if a.blend:
         blend(network, model_file.load(a.blend), a.share)
     lean_to_rays(network, a.rays)
-    scale_bottleneck(network, a.bottleneck_scale)
-    scale_deep(network, a.deep_scale)
+    deepest = len(network.encoder) - 1
+    scale_level(network, deepest, a.bottleneck_scale)
+    scale_level(network, deepest - 1, a.deep_scale)
     change(network, a.set)
     model_file.export(network, a.out)
 

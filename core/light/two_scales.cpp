@@ -26,13 +26,13 @@ TwoScales::TwoScales(std::unique_ptr<Network> network, int64_t far) : network_(s
 
 at::Tensor TwoScales::forward(const at::Tensor& x) {
   const auto y = network_->forward(x);
-  const auto half = halved(x);
   const auto window = 2 * far_ + 1;
-  auto near = (half.slice(1, 3) > 0).to(at::kFloat);
+  // Where halved(x) has depth.
+  auto near = at::max_pool2d((x.slice(1, 3) > 0).to(at::kFloat), 2, 2, 0, 1, /*ceil_mode=*/true);
   near = at::max_pool2d(near, {window, 1}, 1, {far_, 0});
   near = at::max_pool2d(near, {1, window}, 1, {0, far_});
   if (x.is_cpu() && (near > 0).all().item<bool>()) return y;
-  auto coarser = network_->forward(half).unsqueeze(1) * (near == 0);
+  auto coarser = network_->forward(halved(x)).unsqueeze(1) * (near == 0);
   coarser = at::upsample_nearest2d(coarser, {2 * coarser.size(2), 2 * coarser.size(3)})
                 .squeeze(1)
                 .slice(1, 0, y.size(1))

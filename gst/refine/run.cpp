@@ -39,7 +39,7 @@ bool run_blank_pair(State& state, FrameSize size) {
   auto blank = std::make_shared<Blank>();
   blank->color.resize(3 * pixels);
   // A hole, which may take more of the network, over about a metre; without any depth it would not run.
-  blank->depth.resize(2 * pixels / 4 * 2);
+  blank->depth.resize(pixels / 2 * 2);
   blank->depth.resize(2 * pixels, 4);
   blank->out.resize(2 * pixels);
   ImageView image;

@@ -112,7 +112,7 @@ def test_scaling_the_bottleneck_changes_nothing(network, tmp_path):
     path = tmp_path / "model.safetensors"
     model_file.export(network, path)
     scaled = model_file.load(path).deepen(2)
-    adjust.scale_bottleneck(scaled, 1 / 8)
+    adjust.scale_level(scaled, len(scaled.encoder) - 1, 1 / 8)
     x = frame()
     torch.testing.assert_close(refine(scaled, x), refine(model_file.load(path), x), rtol=1e-6, atol=0)
 
@@ -121,7 +121,7 @@ def test_scaling_the_level_above_changes_nothing_but_its_activations(network, tm
     path = tmp_path / "model.safetensors"
     model_file.export(network, path)
     before, scaled, largest = model_file.load(path), model_file.load(path), []
-    adjust.scale_deep(scaled, 1 / 8)
+    adjust.scale_level(scaled, len(scaled.encoder) - 2, 1 / 8)
     for each in (before, scaled):
         each.decoder[-1].register_forward_hook(lambda layer, inputs, out: largest.append(out.abs().max()))
     x = frame()
