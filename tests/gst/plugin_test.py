@@ -46,7 +46,8 @@ class PluginWithoutTorch(unittest.TestCase):
         for name in names:
             if not name.startswith("libgstcuda-1.0"):  # GStreamer's own, which opens libcuda when it is needed
                 self.assertNotRegex(name, r"torch|c10|rgbd|cuda|caffe|mkl")
-        closure = self.run_tool("ldd", PLUGIN).stdout
+        closure = re.sub(r" \(0x[0-9a-f]+\)", "", self.run_tool("ldd", PLUGIN).stdout)  # an address may well read "c10"
+        self.assertIn("libgstreamer-1.0", closure)
         self.assertNotRegex(closure, r"torch|c10|librgbd|libcuda|not found")
 
     def test_cold_registry_lists_three_elements(self):
