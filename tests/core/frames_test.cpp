@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames to network input and back. Expected numbers come from OpenCV 4.6 (`cv2.resize` on float64),
-// torch 2.11
-// (`interpolate(mode="nearest")`) and numpy on the same generated pictures.
+// Frames to network input. Expected numbers come from OpenCV 4.6 (`cv2.resize` on float64) and numpy on the same
+// generated pictures. What comes back is in postprocess_test.cpp.
 #include "core/frames.h"
 
-#include <ATen/ops/empty.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -84,60 +82,6 @@ std::vector<float> values(const at::Tensor& x) {
 
 std::vector<float> input(const ImageView& image, const DepthView& depth, Size size, const InputSpec& spec) {
   return values(preprocess(image, depth, size, spec));
-}
-
-TEST(NetworkSize, IsThePublishedOne) {
-  const InputSpec cdm;
-  EXPECT_EQ(network_size({640, 480}, cdm, 0), (Size{686, 518}));
-  EXPECT_EQ(network_size({1920, 1080}, cdm, 0), (Size{924, 518}));
-  EXPECT_EQ(network_size({848, 480}, cdm, 0), (Size{910, 518}));
-  EXPECT_EQ(network_size({480, 640}, cdm, 0), (Size{518, 686}));
-  EXPECT_EQ(network_size({1000, 300}, cdm, 0), (Size{1722, 518}));  // 123.33 patches
-  EXPECT_EQ(network_size({14, 14}, cdm, 0), (Size{518, 518}));
-  EXPECT_EQ(network_size({640, 480}, cdm, 252), (Size{336, 252}));
-  EXPECT_EQ(network_size({640, 480}, cdm, 500), (Size{672, 504}));  // 500 / 14 = 35.7 rounds up
-  EXPECT_EQ(network_size({640, 480}, cdm, 510), (Size{686, 518}));  // 36.4 would round below 510
-}
-
-TEST(NetworkSize, RoundsHalfToEven) {
-  InputSpec spec;
-  spec.short_side = 16;
-  spec.multiple = 16;
-  EXPECT_EQ(network_size({40, 16}, spec, 0), (Size{32, 16}));  // 2.5
-  EXPECT_EQ(network_size({56, 16}, spec, 0), (Size{64, 16}));  // 3.5
-}
-
-TEST(NetworkSize, RefusesFramesThatAreTooLong) {
-  const InputSpec cdm;
-  EXPECT_EQ(network_size({448, 14}, cdm, 0), (Size{16576, 518}));
-  for (const Size size : {Size{449, 14}, Size{14, 449}, Size{65535, 2000}}) {
-    try {
-      network_size(size, cdm, 0);
-      ADD_FAILURE() << size.width << 'x' << size.height << " was taken";
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
-      EXPECT_NE(std::string(error.what()).find(std::to_string(size.height)), std::string::npos)
-          << error.what();
-    }
-  }
-}
-
-TEST(NetworkSize, LeavesSmallFramesAloneWithoutUpscaling) {
-  InputSpec spec;
-  spec.short_side = 480;
-  spec.multiple = 16;
-  spec.upscale = false;
-  EXPECT_EQ(network_size({320, 240}, spec, 0), (Size{320, 240}));
-  EXPECT_EQ(network_size({424, 240}, spec, 0), (Size{416, 240}));  // 26.5 patches, to even
-  EXPECT_EQ(network_size({100, 90}, spec, 0), (Size{96, 96}));  // 90 rounds up: 80 would be below the frame
-  EXPECT_EQ(network_size({1280, 960}, spec, 0), (Size{640, 480}));
-}
-
-TEST(NetworkSize, RefusesLessThanAPatch) {
-  EXPECT_THROW(network_size({13, 480}, {}, 0), Error);
-  EXPECT_THROW(network_size({640, 13}, {}, 0), Error);
-  EXPECT_THROW(network_size({640, 480}, {}, 13), Error);
-  EXPECT_NO_THROW(network_size({640, 480}, {}, 14));
 }
 
 struct CubicCase {
@@ -374,87 +318,6 @@ TEST(Preprocess, NeverFeedsWhatIsNotFinite) {
   }
 }
 
-TEST(Nearest, PicksOpenCvsPixels) {
-  EXPECT_EQ(opencv_nearest(7, 3), (std::vector<int>{0, 2, 4}));
-  EXPECT_EQ(opencv_nearest(3, 7), (std::vector<int>{0, 0, 0, 1, 1, 2, 2}));
-  const auto hd = opencv_nearest(1920, 924);  // 160 and 320 by integer arithmetic
-  EXPECT_EQ(hd[77], 159);
-  EXPECT_EQ(hd[154], 319);
-  EXPECT_EQ(opencv_nearest(21, 518)[74], 2);  // 3 by x * (src / dst)
-  EXPECT_EQ(opencv_nearest(10, 392)[196], 4);
-}
-
-TEST(Nearest, PicksTorchsPixels) {
-  const auto small = torch_nearest(91, 77);  // 13, 26 and 52 by integer arithmetic
-  EXPECT_EQ(small[11], 12);
-  EXPECT_EQ(small[22], 25);
-  EXPECT_EQ(small[44], 51);
-  EXPECT_EQ(torch_nearest(105, 360)[216], 62);
-  int64_t sum = 0;
-  for (int i : torch_nearest(924, 1920)) sum += i;
-  EXPECT_EQ(sum, 885624);
-}
-
-struct Output {
-  std::vector<uint8_t> bytes;
-  DepthOut view;
-  uint16_t at(int x, int y) const {
-    const uint8_t* p = &bytes[y * view.stride_bytes + 2 * x];
-    return static_cast<uint16_t>(view.big_endian ? p[0] << 8 | p[1] : p[1] << 8 | p[0]);
-  }
-};
-
-Output output(int width, int height, bool big_endian = false, int padding = 0) {
-  Output out;
-  out.view.stride_bytes = 2 * width + padding;
-  out.bytes.assign(out.view.stride_bytes * height, kPadding);
-  out.view.data = out.bytes.data();
-  out.view.width = width;
-  out.view.height = height;
-  out.view.big_endian = big_endian;
-  return out;
-}
-
-at::Tensor map(const std::vector<float>& values, int width) {
-  at::Tensor y = at::empty({static_cast<int64_t>(values.size()) / width, width}, at::kFloat);
-  std::copy(values.begin(), values.end(), y.mutable_data_ptr<float>());
-  return y;
-}
-
-TEST(Postprocess, QuantisesWithSaturation) {
-  const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
-  const std::vector<float> inverse = {0.0f,    1.0f, 0.5f, 1.0f / 1.2344f, 1.0f / 1.2346f, 0.01f, 1e-30f,
-                                      3000.0f, inf,  nan,  -1.0f,          1.0f / 65.535f};
-  const std::vector<uint16_t> expected = {0, 1000, 2000, 1234, 1235, 65535, 65535, 1, 0, 0, 0, 65535};
-  for (const bool big_endian : {false, true}) {
-    Output out = output(12, 1, big_endian);
-    postprocess(map(inverse, 12), out.view);
-    for (int i = 0; i < 12; ++i) EXPECT_EQ(out.at(i, 0), expected[i]) << inverse[i];
-  }
-  Output fine = output(12, 1);
-  fine.view.metres_per_step = 0.0001;
-  postprocess(map(inverse, 12), fine.view);
-  EXPECT_EQ(fine.at(1, 0), 10000);
-  EXPECT_EQ(fine.at(3, 0), 12344);
-}
-
-TEST(Postprocess, ResizesAsTorchAndStaysInItsRows) {
-  std::vector<float> inverse(91 * 2);
-  for (int i = 0; i < 182; ++i) inverse[i] = 1.0f / (1.0f + static_cast<float>(i) * 0.01f);
-  Output out = output(77, 3, false, 3);
-  const InverseRange range = postprocess(map(inverse, 91), out.view);
-  EXPECT_EQ(out.at(11, 0), 1120);        // column 12
-  EXPECT_EQ(out.at(11, 1), 1120);        // row 0
-  EXPECT_EQ(out.at(22, 2), 1910 + 250);  // row 1, column 25
-  for (int y = 0; y < 3; ++y) {
-    for (int i = 0; i < 3; ++i) EXPECT_EQ(out.bytes[y * 157 + 154 + i], kPadding);
-  }
-  const auto resized = values(resize_nearest(map(inverse, 91), {77, 3}));
-  EXPECT_FLOAT_EQ(resized[2 * 77 + 22], 1.0f / 2.16f);
-  EXPECT_EQ(range.max, 1.0);
-  EXPECT_EQ(range.min, *std::min_element(resized.begin(), resized.end()));
-}
-
 TEST(Check, RefusesViewsThatContradictThemselves) {
   const Picture picture = rgb_picture(16, 16);
   auto image = [&](auto change) {
@@ -501,7 +364,6 @@ TEST(Check, CudaMemoryIsForTheDevice) {
   out.height = 2;
   out.memory = Memory::kCuda;
   EXPECT_NO_THROW(check(out));
-  EXPECT_THROW(postprocess(map({1}, 1), out), Error);
   out.data = pixels + 1;
   EXPECT_THROW(check(out), Error) << "16-bit pixels at odd addresses";
   out.memory = Memory::kHost;
