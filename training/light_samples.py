@@ -22,7 +22,7 @@ MODELS = [
                                  keep_tolerance=0.01, hole_low=0.99, hole_high=0.9), NO_RAYS),
     ("constants", ["45x70"], dict(widths=(8, 12, 16), bottleneck_blocks=2), FEWER),
     ("rays", ["64x96", "45x70"], dict(widths=(8, 12, 16, 12, 20), bottleneck_blocks=2), {}),
-    ("far", ["64x96", "45x71"], dict(widths=(8, 12, 16, 12, 20), bottleneck_blocks=2, far=1), {}),
+    ("far", ["64x96", "45x71"], dict(widths=(8, 12, 16, 12, 20), bottleneck_blocks=2, far=1, denoise=4.0), {}),
 ]
 
 

@@ -31,7 +31,7 @@ class GraphCache {
   /// forward() throws.
   at::Tensor run(const at::Tensor& x, const Forward& forward);
 
-  static constexpr size_t kMostSizes = 32;  // batches of 1 to 8 at two sizes, and at half of each (light/two_scales.h)
+  static constexpr size_t kMostSizes = 16;  // batches of 1 to 8 at two sizes
 
  private:
   struct Captured {

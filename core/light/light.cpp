@@ -10,10 +10,11 @@
 
 #include "core/cuda_module.h"
 #include "core/device.h"
+#include "core/light/denoise.h"
 #include "core/light/fill.h"
 #include "core/light/range.h"
 #include "core/light/rays.h"
-#include "core/light/two_scales.h"
+#include "core/light/vote.h"
 
 namespace rgbd {
 namespace light {
@@ -28,6 +29,16 @@ Light::Light(const Weights& weights, const NetworkOptions& options)
 at::Tensor Light::forward(const at::Tensor& x) {
   if (x.dim() != 4 || x.size(1) != 4 || x.numel() == 0)
     throw Error(ErrorCode::kInternal, "network input must be [B, 4, h, w]");
+  const auto measured = x.select(1, 3);
+  auto y = answer(x);
+  // Only the CPU looks whether there are holes: others would have to be waited for.
+  if (settings_.far > 0 && !(x.is_cpu() && (measured > 0).all().item<bool>()))
+    y = (backend_.cpu_forms ? vote_cpu : vote)(x, y, answer(halved(x)), settings_.far);
+  if (settings_.denoise > 0) y = (backend_.cpu_forms ? denoised_cpu : denoised)(y, measured, settings_.denoise);
+  return y;
+}
+
+at::Tensor Light::answer(const at::Tensor& x) {
   const auto& s = settings_;
   const auto height = x.size(2), width = x.size(3);
   const auto measured = x.slice(1, 3);
@@ -77,13 +88,10 @@ bool is_light(const Checkpoint& checkpoint) {
 
 std::unique_ptr<Network> load_light(const Checkpoint& checkpoint, const NetworkOptions& options) {
   const light::Weights weights(checkpoint);
-  std::unique_ptr<Network> network;
-  if (options.device.is_cuda() && options.optimize && !options.generic_ops && cuda_module())
-    network = cuda_module()->load_light(weights, options);
-  if (!network) network = std::make_unique<light::Light>(weights, options);
-  if (const auto far = weights.settings().far; far > 0)
-    network = std::make_unique<light::TwoScales>(std::move(network), far);
-  return network;
+  if (options.device.is_cuda() && options.optimize && !options.generic_ops && cuda_module()) {
+    if (auto network = cuda_module()->load_light(weights, options)) return network;
+  }
+  return std::make_unique<light::Light>(weights, options);
 }
 
 }  // namespace rgbd

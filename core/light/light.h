@@ -25,6 +25,9 @@ class Light final : public Network {
   at::Tensor forward(const at::Tensor& x) override;
 
  private:
+  /// The U-Net's choice, at one size.
+  at::Tensor answer(const at::Tensor& x);
+
   Settings settings_;
   uint64_t parameters_;
   Backend backend_;

@@ -35,7 +35,8 @@ struct Settings {
   double hole_low = 0;               // a filled pixel stays in [low * 1 %, high * 99 %] of the frame's
   double hole_high = 0;              // measured inverse depths
   double min_valid = 0;              // below this share of measured pixels the frame passes through
-  int64_t far = 0;                   // see two_scales.h; 0: one size alone. Absent in older files
+  int64_t far = 0;                   // see vote.h; 0: holes as the network answers. Absent in older files
+  double denoise = 0;                // see denoise.h; 0: not at all. Absent in older files
   InputSpec input;
 
   /// Residual blocks of encoder level `i`, which has widths[i + 1] channels.

@@ -20,9 +20,11 @@
 
 #include "core/cuda/light/conv.h"
 #include "core/cuda/light/light.h"
+#include "core/light/denoise.h"
 #include "core/light/fill.h"
 #include "core/light/range.h"
 #include "core/light/rays.h"
+#include "core/light/vote.h"
 #include "tests/core/light_file.h"
 
 namespace rgbd {
@@ -148,6 +150,32 @@ TEST_F(LightKernels, FillAndFeatures) {
   }
 }
 
+TEST_F(LightKernels, HalvingVoteAndDenoising) {
+  for (const auto& [height, width] : {std::pair{1, 1}, {2, 3}, {33, 97}, {64, 70}}) {
+    for (const double holes : {0., 0.3, 0.99}) {
+      const auto x = at::rand({2, 4, height, width}), y = at::rand({2, height, width}) * 0.05 + 0.5;
+      x.select(1, 3).copy_((y + 0.002 * at::randn(y.sizes())) * (at::rand(y.sizes()) >= holes));
+      const auto g = geometry(x, 5, 32);
+      const auto expected_half = light::halved(x), half = at::empty_like(expected_half);
+      const auto half_g = geometry(half, 5, 32);
+      kernels::halve(x.const_data_ptr<float>(), g, half_g, half.mutable_data_ptr<float>(), nullptr);
+      EXPECT_LT(off(half, expected_half), 1e-6);
+
+      const auto coarse = at::rand({2, (height + 1) / 2, (width + 1) / 2}) + 0.1, scratch = at::empty({2 * y.numel()});
+      const auto expected_vote = light::vote(x, y, coarse, 2), voted = y.clone();
+      kernels::vote(x.const_data_ptr<float>(), half.const_data_ptr<float>(), coarse.const_data_ptr<float>(), g, half_g, 2,
+                    scratch.mutable_data_ptr<float>(), voted.mutable_data_ptr<float>(), nullptr);
+      EXPECT_LT(off(voted, expected_vote), 1e-5) << height << " " << holes;
+
+      const auto expected = light::denoised(voted, x.select(1, 3), 6), out = voted.clone();
+      std::vector<double> room(kernels::denoise_scratch_bytes(g) / sizeof(double) + 1);
+      kernels::denoise(x.const_data_ptr<float>(), g, 6, room.data(), out.mutable_data_ptr<float>(), nullptr);
+      EXPECT_LT(off(out, expected), 2e-6) << height << " " << holes;
+      EXPECT_TRUE(height < 3 || holes > 0.5 || off(out, voted) > 1e-4);  // something happened
+    }
+  }
+}
+
 at::Tensor channels_last(const at::Tensor& x, at::ScalarType type) {
   return x.to(type).contiguous(at::MemoryFormat::ChannelsLast);
 }
@@ -216,7 +244,7 @@ int64_t differing(const at::Tensor& a, const at::Tensor& b) {
 }
 
 TEST_F(LightKernels, NetworkEqualsPlain) {
-  for (const std::string model : {"light", "settings", "constants", "rays"}) {
+  for (const std::string model : {"light", "settings", "constants", "rays", "far"}) {
     const auto plain = network(model, false), fused = network(model, true);
     for (const auto& [height, width] : {std::pair{64, 32}, {33, 70}, {20, 7}, {1, 1}}) {
       const auto a = frame(height, width), no_holes = a.clone(), all_holes = a.clone(), few = a.clone();

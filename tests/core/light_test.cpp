@@ -14,9 +14,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/light/denoise.h"
 #include "core/light/range.h"
 #include "core/light/rays.h"
-#include "core/light/two_scales.h"
+#include "core/light/vote.h"
 #include "core/network.h"
 #include "tests/core/light_file.h"
 #include "tests/core/seeded_network.h"
@@ -171,34 +172,19 @@ TEST_F(Light, MeasuredPixelsStayNearTheirWindowAndHolesInTheFramesRange) {
   }
 }
 
-TEST_F(Light, OnlyPixelsFarFromAnythingMeasuredAreAnsweredAtHalfTheSize) {
-  const auto x = frame(64, 96);
-  depth(x).copy_(depth(x).clamp_min(0.4));                      // no hole but this one, in pixels of half the size
-  depth(x).slice(1, 20, 40).slice(2, 30, 60).fill_(0);          // rows 10 to 19, columns 15 to 29
-  const auto one = load_network(test::light_checkpoint(test::light_metadata("rays")), options(true)),
-             two = load_network(test::light_checkpoint(test::light_metadata("far")), options(true));
-  auto far = at::zeros({1, 64, 96}, at::kBool);
-  far.slice(1, 22, 38).slice(2, 32, 58).fill_(true);            // more than one pixel of half the size from the border
-  const auto fine = one->forward(x), both = two->forward(x);
-  EXPECT_TRUE(both.masked_select(far.logical_not()).equal(fine.masked_select(far.logical_not())));
-  const auto coarse = one->forward(light::halved(x)).repeat_interleave(2, 1).repeat_interleave(2, 2);
-  EXPECT_TRUE(both.masked_select(far).equal(coarse.masked_select(far)));
-  EXPECT_FALSE(coarse.masked_select(far).equal(fine.masked_select(far)));
-
-  depth(x).slice(1, 23, 37, 4).fill_(0.4);                      // now nothing is far
-  EXPECT_TRUE(two->forward(x).equal(one->forward(x)));
-}
-
-TEST_F(Light, HalvingTakesTheMeanOfWhatIsMeasured) {
-  const auto x = at::zeros({1, 4, 3, 3});
-  const float colours[] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, depths[] = {0.5, 0, 1, 1.5, 0, 0, 0, 0, 2};
-  for (int i = 0; i < 9; ++i) {
-    x[0][0].view({-1})[i] = colours[i];
-    x[0][3].view({-1})[i] = depths[i];
+TEST_F(Light, HolesAreVotedOnAndNoiseIsAveraged) {
+  const auto x = frame(64, 97), full = x.clone();
+  depth(full).copy_(depth(full).clamp_min(0.4));
+  for (const bool optimize : {false, true}) {
+    const auto one = load_network(test::light_checkpoint(test::light_metadata("rays")), options(optimize)),
+               all = load_network(test::light_checkpoint(test::light_metadata("far")), options(optimize));
+    const auto voted = light::vote(x, one->forward(x), one->forward(light::halved(x)), 1);
+    const auto y = light::denoised(voted, x.select(1, 3), 4);
+    EXPECT_LE(differing(all->forward(x), y), few_of(y));
+    const auto whole = light::denoised(one->forward(full), full.select(1, 3), 4);  // nothing to vote on
+    EXPECT_LE(differing(all->forward(full), whole), few_of(whole));
+    EXPECT_GT(differing(one->forward(x), y), y.numel() / 4);
   }
-  const auto half = light::halved(x);
-  EXPECT_TRUE(half[0][0].equal(at::tensor({3.F, 4.5F, 7.5F, 9.F}).view({2, 2})));  // edges are repeated
-  EXPECT_TRUE(half[0][3].equal(at::tensor({1.F, 1.F, 0.F, 2.F}).view({2, 2})));
 }
 
 TEST_F(Light, TooFewMeasuredPixelsPassThrough) {

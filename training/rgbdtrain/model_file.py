@@ -38,6 +38,7 @@ def metadata(settings):
         "rgbd.hole_high": repr(settings.hole_high),
         "rgbd.min_valid": repr(settings.min_valid),
         "rgbd.far": str(settings.far),
+        "rgbd.denoise": repr(settings.denoise),
         "rgbd.input_size": str(INPUT_SIZE),
         "rgbd.multiple": "1",
         "rgbd.upscale": "false",
@@ -81,7 +82,8 @@ def load(path, device="cpu"):
               ("mode_tolerance", "keep_tolerance", "hole_low", "hole_high", "min_valid")}
     settings = Settings(widths=tuple(map(int, meta["rgbd.widths"].split(","))),
                         bottleneck_blocks=int(meta["rgbd.bottleneck_blocks"]),
-                        keep_window=int(meta["rgbd.keep_window"]), far=int(meta.get("rgbd.far", 0)), **number)
+                        keep_window=int(meta["rgbd.keep_window"]), far=int(meta.get("rgbd.far", 0)),
+                        denoise=float(meta.get("rgbd.denoise", 0)), **number)
     network = LightNetwork(settings)
     network.load_state_dict(state)
     return network.eval().to(device)

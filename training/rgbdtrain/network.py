@@ -2,7 +2,7 @@
 """The `light` network: a convolutional U-Net that chooses among raw, coarse and filled depths.
 
 `core/light` is the C++ twin; what is defined here to the letter (median, fill, rays, candidates, mode, clamps) is
-repeated there, so a change here is a change of `VERSION` (but for `far`, an addition that older programs
+repeated there, so a change here is a change of `VERSION` (but for `far` and `denoise`, additions that older programs
 leave out). All depth is inverse depth (1/m), 0 = none.
 """
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +22,12 @@ FEATURES = 5 + len(DIFFERENCE_LEVELS) + RAYS    # colour 3, log fill, mask, diff
 RAW_OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)] + [
     (dy, dx) for dy in (-3, 0, 3) for dx in (-3, 0, 3) if (dy, dx) != (0, 0)]
 COARSE_OFFSETS = [(0, 0), (0, -4), (0, 4), (-4, 0), (4, 0)]
+VOTE_STEPS = (1, 2, 4, 8, 16, 32)    # distances over which measured depths spread into holes, along alike colours
+COLOUR_CONTRAST = 100.0    # of the squared difference of normalised colours, which makes pixels unlike
+LEAST_WEIGHT = 1e-3        # below this sum of weights a hole is left to the next step
+FAR_SLACK = 0.25           # far from anything measured, the answer of half the size may leave the other two by this share
+DENOISE_STEPS = (1, 2, 4, 8)
+MOST_NOISE = 0.01          # of one pixel, relative: what is farther off is no noise
 CANDIDATES = len(RAW_OFFSETS) + len(COARSE_OFFSETS) + len(SMOOTH_LEVELS) + RAYS + 1
 
 
@@ -36,8 +42,9 @@ class Settings:
     hole_low: float = 0.7           # a filled pixel stays in [low * 1 %, high * 99 %] of the frame's
     hole_high: float = 1.4          # measured inverse depths
     min_valid: float = 0.01         # below this share of measured pixels the frame passes through
-    far: int = 0                    # holes more than so many pixels of half the size from anything measured are
-                                    # answered at that size, where the network sees twice as far; 0: none are
+    far: int = 0                    # holes get the middle one of three depths (see vote), more than so many pixels of half
+                                    # the size from anything measured that of half the size; 0: the network's own
+    denoise: float = 0.0            # pixels nearer to each other than so many times the frame's noise are averaged; 0: none
 
     dict = asdict
 
@@ -149,6 +156,67 @@ def halved(x):
     return torch.cat([means[:, :3], torch.where(share > 0, means[:, 3:] / share.clamp(min=0.25), 0)], 1)
 
 
+def doubled(y, like):
+    """y [B, h, w] enlarged to twice its size, then cut to that of `like`."""
+    return F.interpolate(y[:, None], scale_factor=2, mode="nearest")[:, 0, :like.shape[1], :like.shape[2]]
+
+
+def guided_fill(q, colour):
+    """Spreads the depths of q [B, h, w] into its holes (0) along alike colours [B, 3, h, w], in steps of growing distance. What
+    lies farther than they reach stays 0."""
+    h, w = q.shape[1:]
+    for step in VOTE_STEPS:
+        around, colours = F.pad(q, [step] * 4), F.pad(colour, [step] * 4)
+        total = weight = torch.zeros_like(q)
+        for dy in (-1, 0, 1):
+            for dx in (-1, 0, 1):
+                rows, columns = slice(step * (1 + dy), step * (1 + dy) + h), slice(step * (1 + dx), step * (1 + dx) + w)
+                unlike = (colours[..., rows, columns] - colour).square().sum(1)
+                value = around[:, rows, columns]
+                alike = ((1.6 if dx * dy == 0 else 1.0) / (1 + COLOUR_CONTRAST * unlike).square()) * (value > 0)
+                total, weight = total + alike * value, weight + alike
+        q = torch.where((q <= 0) & (weight > LEAST_WEIGHT), total / weight, q)
+    return q
+
+
+def vote(x, y, coarse, far):
+    """For the holes of x [B, 4, h, w], the middle one of three depths [B, h, w]: the network's answer y, its answer at half the
+    size, where it sees twice as far, and the answers for measured pixels around, spread along alike colours. Each goes astray
+    now and then, rarely two the same way. More than `far` pixels of half the size from anything measured, only half the size
+    sees enough, and is merely kept from leaving the other two by more than FAR_SLACK."""
+    measured = x[:, 3] > 0
+    window = 2 * far + 1
+    near = F.max_pool2d((halved(x)[:, 3:] > 0).float(), (window, 1), 1, (far, 0))
+    near = doubled(F.max_pool2d(near, (1, window), 1, (0, far))[:, 0], y)
+    coarse = doubled(coarse, y)
+    guided = guided_fill(torch.where(measured, y, 0), x[:, :3])
+    guided = torch.where(guided > 0, guided, coarse)
+    slack = torch.where(near > 0, 1.0, 1 + FAR_SLACK)
+    middle = torch.minimum(torch.maximum(coarse, torch.minimum(y, guided) / slack), torch.maximum(y, guided) * slack)
+    return torch.where(measured | (y <= 0) | (coarse <= 0), y, middle)    # nothing where too little is measured in all
+
+
+def denoised(y, measured, strength):
+    """Averages each of y [B, h, w] with the pixels 1, 2, 4 and 8 away that differ by less than `strength` times the frame's noise,
+    which is how much y moved what was measured [B, h, w]. Surfaces are planes in inverse depth, too, so they stay."""
+    seen = measured > 0
+    moved = ((measured / y - 1).abs().clamp(max=MOST_NOISE)).where(seen, 0).sum((1, 2), dtype=torch.float64)
+    noise = (moved / seen.sum((1, 2)).clamp(min=1)).float().view(-1, 1, 1)
+    h, w = y.shape[1:]
+    for step in DENOISE_STEPS:
+        for dim in (2, 1):
+            scale = 1 / (strength * noise * y)
+            total, weight = 2 * y, torch.full_like(y, 2)
+            around = F.pad(y, [step, step, 0, 0] if dim == 2 else [0, 0, step, step])
+            for start in (0, 2 * step):
+                other = around.narrow(dim, start, w if dim == 2 else h)
+                alike = 1 - ((other - y) * scale).square()
+                alike = torch.where(alike > 0, alike, 0).square()     # not where both are 0
+                total, weight = total + alike * other, weight + alike
+            y = total / weight
+    return y
+
+
 class LightNetwork(nn.Module):
     def __init__(self, settings=None):
         super().__init__()
@@ -248,21 +316,14 @@ class LightNetwork(nn.Module):
 
     def forward(self, x, trace=None):
         """x [B, 4, h, w]: normalised colour, inverse depth 1/m. Returns [B, h, w], 1/m. `trace` collects intermediates."""
+        s = self.settings
         y = self.answer(x, trace)
-        if not self.settings.far:
-            return y
-        half, lost = halved(x), 2 * self.settings.far + 1
-        near = F.max_pool2d((half[:, 3:] > 0).float(), (lost, 1), 1, (lost // 2, 0))
-        near = F.max_pool2d(near, (1, lost), 1, (0, lost // 2))
-        if (near > 0).all():
-            return y
-        h, w = y.shape[1:]
-        coarser = (self.answer(half) * (near == 0)[:, 0])[:, None]
-        coarser = F.interpolate(coarser, scale_factor=2, mode="nearest")[:, 0, :h, :w]
-        return torch.where((coarser > 0) & (y > 0), coarser, y)
+        if s.far and (x[:, 3] <= 0).any():
+            y = vote(x.float(), y, self.answer(halved(x)), s.far)
+        return denoised(y, x[:, 3].float(), s.denoise) if s.denoise else y
 
     def answer(self, x, trace=None):
-        """The same at one size."""
+        """The network's own, at one size. What training runs."""
         s = self.settings
         h, w = x.shape[-2:]
         measured = x[:, 3:].float()

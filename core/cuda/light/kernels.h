@@ -136,4 +136,19 @@ void choose(const float* x, const Range* ranges, const float* q, const float* fi
             const void* head, const void* coarse, int coarse_channels, const Geometry& geometry,
             const Choice& choice, float* y, NumberType type, cudaStream_t stream);
 
+// ---- vote.cu
+
+/// x [B, 4, height, width] at half the size, odd sides rounded up.
+void halve(const float* x, const Geometry& whole, const Geometry& half, float* out, cudaStream_t stream);
+/// Changes holes of y [B, height, width] in place. half: what halve() made; coarse: the answer for it; scratch: twice as
+/// many floats as y.
+void vote(const float* x, const float* half, const float* coarse, const Geometry& geometry, const Geometry& half_geometry,
+          int far, float* scratch, float* y, cudaStream_t stream);
+
+// ---- denoise.cu
+
+size_t denoise_scratch_bytes(const Geometry& geometry);
+/// Changes y [B, height, width] in place.
+void denoise(const float* x, const Geometry& geometry, float strength, void* scratch, float* y, cudaStream_t stream);
+
 }  // namespace rgbd::cuda::light_kernels

@@ -92,8 +92,10 @@ class Light final : public Network {
     at::Tensor coarse, last;
   };
 
-  /// x contiguous.
+  /// Everything; x contiguous.
   at::Tensor queue(const at::Tensor& x) const;
+  /// The U-Net's choice, at one size; x contiguous.
+  at::Tensor answer(const at::Tensor& x) const;
   kernels::Geometry geometry_of(const at::Tensor& x) const;
   /// features [B, in, rows/2, columns/2] to the coarse correction [B, 8, rows/4, columns/4] and what the head
   /// sees. As core/light/unet.cpp.
@@ -174,6 +176,27 @@ Light::Features Light::unet(at::Tensor x) const {
 }
 
 at::Tensor Light::queue(const at::Tensor& x) const {
+  auto y = answer(x);
+  const auto g = geometry_of(x);
+  const auto stream = c10::cuda::getCurrentCUDAStream(x.device().index());
+  const float* const from = x.const_data_ptr<float>();
+  if (settings_.far > 0) {
+    const auto half = at::empty({x.size(0), 4, (x.size(2) + 1) / 2, (x.size(3) + 1) / 2}, x.options());
+    const auto half_g = geometry_of(half);
+    kernels::halve(from, g, half_g, half.mutable_data_ptr<float>(), stream);
+    const auto coarse = answer(half), scratch = at::empty({2 * y.numel()}, y.options());
+    kernels::vote(from, half.const_data_ptr<float>(), coarse.const_data_ptr<float>(), g, half_g, static_cast<int>(settings_.far),
+                  scratch.mutable_data_ptr<float>(), y.mutable_data_ptr<float>(), stream);
+  }
+  if (settings_.denoise > 0) {
+    const auto scratch = at::empty({static_cast<int64_t>(kernels::denoise_scratch_bytes(g))}, x.options().dtype(at::kByte));
+    kernels::denoise(from, g, static_cast<float>(settings_.denoise), scratch.mutable_data_ptr(), y.mutable_data_ptr<float>(), stream);
+  }
+  C10_CUDA_CHECK(cudaGetLastError());
+  return y;
+}
+
+at::Tensor Light::answer(const at::Tensor& x) const {
   const auto g = geometry_of(x);
   const auto stream = c10::cuda::getCurrentCUDAStream(x.device().index());
   const auto type = number_type(type_);
@@ -214,7 +237,6 @@ at::Tensor Light::queue(const at::Tensor& x) const {
   kernels::choose(from, ranges, q.const_data_ptr<float>(), fills.const_data_ptr<float>(), found_rays,
                   head.const_data_ptr(), seen.coarse.const_data_ptr(), static_cast<int>(seen.coarse.size(1)),
                   g, choice, y.mutable_data_ptr<float>(), type, stream);
-  C10_CUDA_CHECK(cudaGetLastError());
   return y;
 }
 

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// The numbers in vote.h and denoise.h, for CUDA's kernels too. As in training/rgbdtrain/network.py.
+#pragma once
+
+#include <array>
+
+namespace rgbd::light {
+
+// Distances, pixels, over which depths spread into holes, one after the other.
+inline constexpr std::array<int, 6> kVoteSteps = {1, 2, 4, 8, 16, 32};
+inline constexpr float kColourContrast = 100;  // of the squared difference of colours, which makes pixels unlike
+inline constexpr float kBeside = 1.6f;         // weight of pixels beside, above and below; 1 of those at the corners
+inline constexpr float kLeastWeight = 1e-3f;   // below this sum of weights a hole is left to the next step
+// Far from anything measured only half the size sees enough; it may leave the other two by this share.
+inline constexpr float kFarSlack = 0.25f;
+
+// Distances of the pixels averaged, one after the other.
+inline constexpr std::array<int, 4> kDenoiseSteps = {1, 2, 4, 8};
+inline constexpr float kMostNoise = 0.01f;  // of one pixel, relative: what is farther off is no noise
+
+}  // namespace rgbd::light
