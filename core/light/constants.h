@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The numbers in vote.h and denoise.h, for CUDA's kernels too. As in training/rgbdtrain/network.py.
+// The numbers in vote.h, denoise.h and snap.h, for CUDA's kernels too. As in training/rgbdtrain/network.py.
 #pragma once
 
 #include <array>
@@ -17,5 +17,9 @@ inline constexpr float kFarSlack = 0.25f;
 // Distances of the pixels averaged, one after the other.
 inline constexpr std::array<int, 4> kDenoiseSteps = {1, 2, 4, 8};
 inline constexpr float kMostNoise = 0.01f;  // of one pixel, relative: what is farther off is no noise
+
+inline constexpr float kSnapContrast = 30;    // as kColourContrast
+inline constexpr float kSnapEdge = 0.04f;     // less difference of depth in a window is no edge
+inline constexpr float kSnapMajority = 1.2f;  // by how much the other side of an edge must have more alike colours
 
 }  // namespace rgbd::light

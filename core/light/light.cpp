@@ -14,6 +14,7 @@
 #include "core/light/fill.h"
 #include "core/light/range.h"
 #include "core/light/rays.h"
+#include "core/light/snap.h"
 #include "core/light/vote.h"
 
 namespace rgbd {
@@ -35,7 +36,18 @@ at::Tensor Light::forward(const at::Tensor& x) {
   if (settings_.far > 0 && !(x.is_cpu() && (measured > 0).all().item<bool>()))
     y = (backend_.cpu_forms ? vote_cpu : vote)(x, y, answer(halved(x)), settings_.far);
   if (settings_.denoise > 0) y = (backend_.cpu_forms ? denoised_cpu : denoised)(y, measured, settings_.denoise);
+  if (settings_.snap > 0) {
+    const auto moved = (backend_.cpu_forms ? snapped_cpu : snapped)(y, x.slice(1, 0, 3), settings_.snap);
+    y = at::where(passes_through(x), y, moved);
+  }
   return y;
+}
+
+at::Tensor Light::passes_through(const at::Tensor& x) const {
+  // n < share * pixels, in whole numbers.
+  const auto pixels = static_cast<double>(x.size(2)) * static_cast<double>(x.size(3));
+  const auto enough = static_cast<int64_t>(std::ceil(settings_.min_valid * pixels));
+  return (x.select(1, 3) > 0).sum({1, 2}, /*keepdim=*/true) < enough;
 }
 
 at::Tensor Light::answer(const at::Tensor& x) {
@@ -73,10 +85,7 @@ at::Tensor Light::answer(const at::Tensor& x) {
   evidence.last = answer.last;
 
   const auto y = (choice_(evidence) * median).squeeze(1).slice(1, 0, height).slice(2, 0, width);
-  // n < share * pixels, in whole numbers.
-  const auto enough =
-      static_cast<int64_t>(std::ceil(s.min_valid * static_cast<double>(height) * static_cast<double>(width)));
-  return at::where(per_frame(range.n < enough).squeeze(1), measured.squeeze(1), y);
+  return at::where(passes_through(x), measured.squeeze(1), y);
 }
 
 }  // namespace light

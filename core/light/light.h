@@ -27,6 +27,8 @@ class Light final : public Network {
  private:
   /// The U-Net's choice, at one size.
   at::Tensor answer(const at::Tensor& x);
+  /// [B, 1, 1]: which frames have too few measured pixels.
+  at::Tensor passes_through(const at::Tensor& x) const;
 
   Settings settings_;
   uint64_t parameters_;

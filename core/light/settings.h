@@ -37,6 +37,7 @@ struct Settings {
   double min_valid = 0;              // below this share of measured pixels the frame passes through
   int64_t far = 0;                   // see vote.h; 0: holes as the network answers. Absent in older files
   double denoise = 0;                // see denoise.h; 0: not at all. Absent in older files
+  int64_t snap = 0;                  // see snap.h; 0: not at all. Absent in older files
   InputSpec input;
 
   /// Residual blocks of encoder level `i`, which has widths[i + 1] channels.

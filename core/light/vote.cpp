@@ -142,8 +142,9 @@ at::Tensor vote(const at::Tensor& x, const at::Tensor& y, const at::Tensor& coar
   const auto measured = x.select(1, 3) > 0;
   const auto wide = doubled(coarse, y);
   auto guided = guided_fill(at::where(measured, y, 0.0), x.slice(1, 0, 3));
-  guided = at::where(guided > 0, guided, wide);
-  const auto slack = at::where(doubled(near(x, far), y) > 0, 1.0, 1.0 + kFarSlack).to(at::kFloat);
+  const auto is_near = doubled(near(x, far), y) > 0;
+  guided = at::where(guided > 0, guided, at::where(is_near, y, wide));
+  const auto slack = at::where(is_near, 1.0, 1.0 + kFarSlack).to(at::kFloat);
   const auto middle = at::minimum(at::maximum(wide, at::minimum(y, guided) / slack), at::maximum(y, guided) * slack);
   return at::where(measured.logical_or(y <= 0).logical_or(wide <= 0), y, middle);
 }
@@ -166,8 +167,9 @@ at::Tensor vote_cpu(const at::Tensor& x, const at::Tensor& y, const at::Tensor& 
         const int64_t half = row / 2 * half_width + column / 2;
         if (!(far_sighted[half] > 0)) continue;
         float& depth = to[row * width + column];
-        const float fill = frame.fill(holes[i]), guided = fill > 0 ? fill : far_sighted[half];
-        const float slack = measured_near[half] > 0 ? 1 : 1 + kFarSlack;
+        const bool is_near = measured_near[half] > 0;
+        const float fill = frame.fill(holes[i]), guided = fill > 0 ? fill : is_near ? depth : far_sighted[half];
+        const float slack = is_near ? 1 : 1 + kFarSlack;
         depth = std::min(std::max(far_sighted[half], std::min(depth, guided) / slack), std::max(depth, guided) * slack);
       }
     });

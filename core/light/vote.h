@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Holes are filled three ways, and the middle one counts: by the network, by the network at half the size, where it
 // sees twice as far, and by what it made of the measured pixels around, spread along alike colours. Each goes astray
-// now and then, rarely two the same way. All float32; mirrors vote() of training/rgbdtrain/network.py.
+// now and then, rarely two the same way. Where nothing spreads to, the network's counts, or that of half the size where nothing
+// measured is near. All float32; mirrors vote() of training/rgbdtrain/network.py.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -67,7 +67,7 @@ Metadata light_metadata(const std::string& model) {
             {"padding", "16"}});
   } else if (model == "rays" || model == "far") {
     m["rgbd.rays"] = "4";
-    if (model == "far") m["rgbd.far"] = "1", m["rgbd.denoise"] = "4";
+    if (model == "far") m["rgbd.far"] = "1", m["rgbd.denoise"] = "4", m["rgbd.snap"] = "2";
     change({{"version", "3"}, {"candidates", "29"}, {"features", "13"}});
   }
   return m;

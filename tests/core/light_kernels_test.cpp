@@ -24,6 +24,7 @@
 #include "core/light/fill.h"
 #include "core/light/range.h"
 #include "core/light/rays.h"
+#include "core/light/snap.h"
 #include "core/light/vote.h"
 #include "tests/core/light_file.h"
 
@@ -150,7 +151,7 @@ TEST_F(LightKernels, FillAndFeatures) {
   }
 }
 
-TEST_F(LightKernels, HalvingVoteAndDenoising) {
+TEST_F(LightKernels, HalvingVoteDenoisingAndSnapping) {
   for (const auto& [height, width] : {std::pair{1, 1}, {2, 3}, {33, 97}, {64, 70}}) {
     for (const double holes : {0., 0.3, 0.99}) {
       const auto x = at::rand({2, 4, height, width}), y = at::rand({2, height, width}) * 0.05 + 0.5;
@@ -172,6 +173,15 @@ TEST_F(LightKernels, HalvingVoteAndDenoising) {
       kernels::denoise(x.const_data_ptr<float>(), g, 6, room.data(), out.mutable_data_ptr<float>(), nullptr);
       EXPECT_LT(off(out, expected), 2e-6) << height << " " << holes;
       EXPECT_TRUE(height < 3 || holes > 0.5 || off(out, voted) > 1e-4);  // something happened
+
+      y.mul_(at::where(at::rand(y.sizes()) > 0.3, 1.0, 1.5));
+      const auto snapped = light::snapped(y, x.slice(1, 0, 3), 3), moved = at::empty_like(y);
+      const auto ranges = ranges_of(x);
+      const int enough = ranges[1].measured;  // one frame has as many
+      kernels::snap(x.const_data_ptr<float>(), y.const_data_ptr<float>(), ranges.data(), enough, g, 3,
+                    moved.mutable_data_ptr<float>(), nullptr);
+      EXPECT_LE((at::abs(moved[1] - snapped[1]) > 1e-5).sum().item<int64_t>(), y[1].numel() / 2000);
+      EXPECT_TRUE(ranges[0].measured >= enough || moved[0].equal(y[0]));
     }
   }
 }

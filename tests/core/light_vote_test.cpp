@@ -86,6 +86,14 @@ TEST_P(LightVote, WhatNothingReachesIsAsHalfTheSizeHasIt) {
   EXPECT_FLOAT_EQ(y[0][0][199].item<float>(), 3);
 }
 
+TEST_P(LightVote, NearWhatIsMeasuredTheNetworkCountsWhereNothingSpreadsTo) {
+  const auto x = wall(8, 8);
+  depth(x).slice(1, 4, 6).slice(2, 4, 6).zero_();
+  x.slice(1, 0, 3).slice(2, 4, 6).slice(3, 4, 6).fill_(4);  // unlike all around
+  const auto y = GetParam()(x, answer(x, 2), map(4, 4, 3), 1);
+  EXPECT_TRUE(y.equal(answer(x, 2)));
+}
+
 TEST_P(LightVote, NoAnswerIsNone) {
   const auto x = wall(8, 8);
   depth(x).slice(1, 2, 6).zero_();

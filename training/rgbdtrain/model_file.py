@@ -39,6 +39,7 @@ def metadata(settings):
         "rgbd.min_valid": repr(settings.min_valid),
         "rgbd.far": str(settings.far),
         "rgbd.denoise": repr(settings.denoise),
+        "rgbd.snap": str(settings.snap),
         "rgbd.input_size": str(INPUT_SIZE),
         "rgbd.multiple": "1",
         "rgbd.upscale": "false",
@@ -83,7 +84,7 @@ def load(path, device="cpu"):
     settings = Settings(widths=tuple(map(int, meta["rgbd.widths"].split(","))),
                         bottleneck_blocks=int(meta["rgbd.bottleneck_blocks"]),
                         keep_window=int(meta["rgbd.keep_window"]), far=int(meta.get("rgbd.far", 0)),
-                        denoise=float(meta.get("rgbd.denoise", 0)), **number)
+                        denoise=float(meta.get("rgbd.denoise", 0)), snap=int(meta.get("rgbd.snap", 0)), **number)
     network = LightNetwork(settings)
     network.load_state_dict(state)
     return network.eval().to(device)

@@ -2,8 +2,8 @@
 """The `light` network: a convolutional U-Net that chooses among raw, coarse and filled depths.
 
 `core/light` is the C++ twin; what is defined here to the letter (median, fill, rays, candidates, mode, clamps) is
-repeated there, so a change here is a change of `VERSION` (but for `far` and `denoise`, additions that older programs
-leave out). All depth is inverse depth (1/m), 0 = none.
+repeated there, so a change here is a change of `VERSION` (but for `far`, `denoise` and `snap`, additions that older
+programs leave out). All depth is inverse depth (1/m), 0 = none.
 """
 from dataclasses import asdict, dataclass, replace
 
@@ -28,6 +28,9 @@ LEAST_WEIGHT = 1e-3        # below this sum of weights a hole is left to the nex
 FAR_SLACK = 0.25           # far from anything measured, the answer of half the size may leave the other two by this share
 DENOISE_STEPS = (1, 2, 4, 8)
 MOST_NOISE = 0.01          # of one pixel, relative: what is farther off is no noise
+SNAP_CONTRAST = 30.0       # as COLOUR_CONTRAST
+SNAP_EDGE = 0.04           # less difference of depth in a window is no edge
+SNAP_MAJORITY = 1.2        # by how much the other side of an edge must have more alike colours
 CANDIDATES = len(RAW_OFFSETS) + len(COARSE_OFFSETS) + len(SMOOTH_LEVELS) + RAYS + 1
 
 
@@ -45,6 +48,7 @@ class Settings:
     far: int = 0                    # holes get the middle one of three depths (see vote), more than so many pixels of half
                                     # the size from anything measured that of half the size; 0: the network's own
     denoise: float = 0.0            # pixels nearer to each other than so many times the frame's noise are averaged; 0: none
+    snap: int = 0                   # edges of depth move to those of colour within so many pixels; 0: none do
 
     dict = asdict
 
@@ -182,7 +186,7 @@ def guided_fill(q, colour):
 def vote(x, y, coarse, far):
     """For the holes of x [B, 4, h, w], the middle one of three depths [B, h, w]: the network's answer y, its answer at half the
     size, where it sees twice as far, and the answers for measured pixels around, spread along alike colours. Each goes astray
-    now and then, rarely two the same way. More than `far` pixels of half the size from anything measured, only half the size
+    now and then, rarely two the same way. Where nothing spreads to, two are left: near what is measured, y. More than `far` pixels of half the size from anything measured, only half the size
     sees enough, and is merely kept from leaving the other two by more than FAR_SLACK."""
     measured = x[:, 3] > 0
     window = 2 * far + 1
@@ -190,7 +194,7 @@ def vote(x, y, coarse, far):
     near = doubled(F.max_pool2d(near, (1, window), 1, (0, far))[:, 0], y)
     coarse = doubled(coarse, y)
     guided = guided_fill(torch.where(measured, y, 0), x[:, :3])
-    guided = torch.where(guided > 0, guided, coarse)
+    guided = torch.where(guided > 0, guided, torch.where(near > 0, y, coarse))
     slack = torch.where(near > 0, 1.0, 1 + FAR_SLACK)
     middle = torch.minimum(torch.maximum(coarse, torch.minimum(y, guided) / slack), torch.maximum(y, guided) * slack)
     return torch.where(measured | (y <= 0) | (coarse <= 0), y, middle)    # nothing where too little is measured in all
@@ -215,6 +219,30 @@ def denoised(y, measured, strength):
                 total, weight = total + alike * other, weight + alike
             y = total / weight
     return y
+
+
+def snapped(y, colour, reach):
+    """Pixels of y [B, h, w] beside an edge of depth change sides where the other side has more pixels of their colour
+    [B, 3, h, w] within `reach` pixels: cameras measure edges some pixels beside where they are."""
+    size = 2 * reach + 1
+    high = F.max_pool2d(y[:, None], size, 1, reach)[:, 0]
+    low = -F.max_pool2d(torch.where(y > 0, -y, -torch.inf)[:, None], size, 1, reach)[:, 0]
+    middle = (low * high).sqrt()
+    around, colours = F.pad(y, [reach] * 4), F.pad(colour, [reach] * 4)
+    h, w = y.shape[1:]
+    weights, totals = [0, 0], [0, 0]     # of the near side, of the far side
+    for dy in range(size):
+        for dx in range(size):
+            value = around[:, dy:dy + h, dx:dx + w]
+            unlike = (colours[..., dy:dy + h, dx:dx + w] - colour).square().sum(1)
+            alike = (value > 0) / (1 + SNAP_CONTRAST * unlike).square()
+            for side, there in enumerate((value >= middle, value < middle)):
+                weights[side] = weights[side] + alike * there
+                totals[side] = totals[side] + alike * there * value
+    near = y >= middle
+    more = torch.where(near, weights[1] > SNAP_MAJORITY * weights[0], weights[0] > SNAP_MAJORITY * weights[1])
+    other = torch.where(near, totals[1] / weights[1], totals[0] / weights[0])
+    return torch.where((y > 0) & (high > (1 + SNAP_EDGE) * low) & more, other, y)
 
 
 class LightNetwork(nn.Module):
@@ -320,14 +348,22 @@ class LightNetwork(nn.Module):
         y = self.answer(x, trace)
         if s.far and (x[:, 3] <= 0).any():
             y = vote(x.float(), y, self.answer(halved(x)), s.far)
-        return denoised(y, x[:, 3].float(), s.denoise) if s.denoise else y
+        if s.denoise:
+            y = denoised(y, x[:, 3].float(), s.denoise)
+        if s.snap:
+            y = torch.where(self.passes_through(x), y, snapped(y, x[:, :3].float(), s.snap))
+        return y
+
+    def passes_through(self, x):
+        """[B, 1, 1]: which frames have too few measured pixels."""
+        return ((x[:, 3] > 0).sum((1, 2)).double() < self.settings.min_valid * x.shape[2] * x.shape[3]).view(-1, 1, 1)
 
     def answer(self, x, trace=None):
         """The network's own, at one size. What training runs."""
         s = self.settings
         h, w = x.shape[-2:]
         measured = x[:, 3:].float()
-        n, (low, median, high) = valid_quantiles(measured, (0.01, 0.5, 0.99))
+        _, (low, median, high) = valid_quantiles(measured, (0.01, 0.5, 0.99))
         shape = (-1, 1, 1, 1)
         median = torch.where(median > 0, median, 1.0).view(shape)
         padding = (0, -w % MULTIPLE, 0, -h % MULTIPLE)
@@ -339,8 +375,7 @@ class LightNetwork(nn.Module):
         chosen = self.choose(values, weights)
         y = self.limit(chosen, q, s.hole_low * low.view(shape) / median, s.hole_high * high.view(shape) / median)
         y = (y * median)[:, 0, :h, :w]
-        few = (n.double() < s.min_valid * h * w).view(-1, 1, 1)
-        y = torch.where(few, measured[:, 0], y)
+        y = torch.where(self.passes_through(x), measured[:, 0], y)
         if trace is not None:
             trace.update(median=median.flatten(), fill=fills[0], fill4=fills[2], features=features, coarse=small, head=head,
                          chosen=chosen)

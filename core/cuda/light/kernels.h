@@ -151,4 +151,10 @@ size_t denoise_scratch_bytes(const Geometry& geometry);
 /// Changes y [B, height, width] in place.
 void denoise(const float* x, const Geometry& geometry, float strength, void* scratch, float* y, cudaStream_t stream);
 
+// ---- snap.cu
+
+/// y [B, height, width] to another. Frames of fewer than `enough` measured pixels stay.
+void snap(const float* x, const float* y, const Range* ranges, int enough, const Geometry& geometry, int reach, float* out,
+          cudaStream_t stream);
+
 }  // namespace rgbd::cuda::light_kernels

@@ -2,6 +2,7 @@
 #include "core/cuda/light/light.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/cuda/CUDAException.h>
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <utility>
 
 #include "core/cuda/graph.h"
 #include "core/cuda/light/conv.h"
@@ -94,8 +96,14 @@ class Light final : public Network {
 
   /// Everything; x contiguous.
   at::Tensor queue(const at::Tensor& x) const;
+  struct Answer {
+    at::Tensor y;       // [B, h, w]
+    at::Tensor ranges;  // kernels::Range, a frame each
+  };
   /// The U-Net's choice, at one size; x contiguous.
-  at::Tensor answer(const at::Tensor& x) const;
+  Answer answer(const at::Tensor& x) const;
+  /// Measured pixels of a frame that is not passed through.
+  int enough(const kernels::Geometry& g) const;
   kernels::Geometry geometry_of(const at::Tensor& x) const;
   /// features [B, in, rows/2, columns/2] to the coarse correction [B, 8, rows/4, columns/4] and what the head
   /// sees. As core/light/unet.cpp.
@@ -176,7 +184,7 @@ Light::Features Light::unet(at::Tensor x) const {
 }
 
 at::Tensor Light::queue(const at::Tensor& x) const {
-  auto y = answer(x);
+  auto [y, ranges] = answer(x);
   const auto g = geometry_of(x);
   const auto stream = c10::cuda::getCurrentCUDAStream(x.device().index());
   const float* const from = x.const_data_ptr<float>();
@@ -184,7 +192,7 @@ at::Tensor Light::queue(const at::Tensor& x) const {
     const auto half = at::empty({x.size(0), 4, (x.size(2) + 1) / 2, (x.size(3) + 1) / 2}, x.options());
     const auto half_g = geometry_of(half);
     kernels::halve(from, g, half_g, half.mutable_data_ptr<float>(), stream);
-    const auto coarse = answer(half), scratch = at::empty({2 * y.numel()}, y.options());
+    const auto coarse = answer(half).y, scratch = at::empty({2 * y.numel()}, y.options());
     kernels::vote(from, half.const_data_ptr<float>(), coarse.const_data_ptr<float>(), g, half_g, static_cast<int>(settings_.far),
                   scratch.mutable_data_ptr<float>(), y.mutable_data_ptr<float>(), stream);
   }
@@ -192,11 +200,21 @@ at::Tensor Light::queue(const at::Tensor& x) const {
     const auto scratch = at::empty({static_cast<int64_t>(kernels::denoise_scratch_bytes(g))}, x.options().dtype(at::kByte));
     kernels::denoise(from, g, static_cast<float>(settings_.denoise), scratch.mutable_data_ptr(), y.mutable_data_ptr<float>(), stream);
   }
+  if (settings_.snap > 0) {
+    const auto before = std::exchange(y, at::empty_like(y));
+    kernels::snap(from, before.const_data_ptr<float>(), static_cast<const kernels::Range*>(ranges.const_data_ptr()), enough(g), g,
+                  static_cast<int>(settings_.snap), y.mutable_data_ptr<float>(), stream);
+  }
   C10_CUDA_CHECK(cudaGetLastError());
   return y;
 }
 
-at::Tensor Light::answer(const at::Tensor& x) const {
+int Light::enough(const kernels::Geometry& g) const {
+  // n < share * pixels, in whole numbers.
+  return static_cast<int>(std::ceil(settings_.min_valid * g.height * static_cast<double>(g.width)));
+}
+
+Light::Answer Light::answer(const at::Tensor& x) const {
   const auto g = geometry_of(x);
   const auto stream = c10::cuda::getCurrentCUDAStream(x.device().index());
   const auto type = number_type(type_);
@@ -231,13 +249,12 @@ at::Tensor Light::answer(const at::Tensor& x) const {
   const auto seen = unet(features);
   const auto head = head_(seen.last, {}, /*relu=*/false);
   auto choice = choice_;
-  // n < share * pixels, in whole numbers.
-  choice.enough = static_cast<int>(std::ceil(settings_.min_valid * g.height * static_cast<double>(g.width)));
+  choice.enough = enough(g);
   const auto y = at::empty({g.batch, g.height, g.width}, x.options());
   kernels::choose(from, ranges, q.const_data_ptr<float>(), fills.const_data_ptr<float>(), found_rays,
                   head.const_data_ptr(), seen.coarse.const_data_ptr(), static_cast<int>(seen.coarse.size(1)),
                   g, choice, y.mutable_data_ptr<float>(), type, stream);
-  return y;
+  return {y, range};
 }
 
 at::Tensor Light::forward(const at::Tensor& x) {

@@ -85,7 +85,7 @@ __global__ void vote_kernel(const float* x, const float* half, const float* coar
   for (int r = max(row - far, 0); r <= min(row + far, half_g.height - 1) && !near; ++r)
     for (int c = max(column - far, 0); c <= min(column + far, half_g.width - 1) && !near; ++c)
       near = measured[int64_t{r} * half_g.width + c] > 0;
-  const float found = fill[blockIdx.y * pixels + i], guided = found > 0 ? found : wide;
+  const float found = fill[blockIdx.y * pixels + i], guided = found > 0 ? found : near ? *y : wide;
   const float slack = near ? 1.0f : 1 + light::kFarSlack;
   *y = fminf(fmaxf(wide, fminf(*y, guided) / slack), fmaxf(*y, guided) * slack);
 }
