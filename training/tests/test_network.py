@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the network promises whatever its weights, and the round trip through a model file."""
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch.nn.functional as F
 
 import adjust
 from rgbdtrain import losses, model_file, network as definition
-from rgbdtrain.network import LightNetwork, Settings, nearest_measured
+from rgbdtrain.network import LightNetwork, Settings, denoised, halved, nearest_measured, snapped, vote
 
 SETTINGS = Settings(widths=(8, 16, 16, 24, 32), bottleneck_blocks=1, mode_tolerance=0.07, keep_window=5, hole_low=0.8)
 
@@ -129,22 +130,50 @@ def test_scaling_the_level_above_changes_nothing_but_its_activations(network, tm
     torch.testing.assert_close(largest[0] * 8, largest[1])    # scaled, before
 
 
-def test_only_pixels_far_from_anything_measured_are_answered_at_half_the_size(network, tmp_path):
+def test_the_middle_of_three_depths_counts_in_holes():
+    x = torch.zeros(1, 4, 24, 24)
+    x[:, 3] = 1
+    x[:, 3, 8:16, 8:16] = 0     # of half the size rows and columns 4 to 7: 5 and 6 are more than 1 from anything measured
+    y = torch.where(x[:, 3] > 0, 1.0, 2.0)
+    for coarse, near, far in ((3, 2, 2.5), (2.2, 2, 2.2), (1.5, 1.5, 1.5), (0.9, 1, 0.9), (0.5, 1, 0.8)):
+        out = vote(x, y, torch.full((1, 12, 12), float(coarse)), 1)
+        assert (out[x[:, 3] > 0] == 1).all()
+        torch.testing.assert_close(out[0, 9, 12].item(), float(near))
+        torch.testing.assert_close(out[0, 12, 12].item(), float(far))
+
+
+def test_noise_is_averaged_and_what_has_none_stays():
+    torch.manual_seed(0)
+    truth = torch.ones(1, 60, 80)
+    truth[..., 40:] = 1.1
+    y = truth * (1 + 0.002 * torch.randn_like(truth))
+    out = denoised(y, y * (1 + 0.002 * torch.randn_like(truth)), 6)
+    assert (out / truth - 1).square().mean() < 0.16 * (y / truth - 1).square().mean()
+    assert (out / truth - 1).abs().max() < 0.008
+    assert torch.equal(denoised(y, y, 6), y)
+
+
+def test_edges_move_to_those_of_colour():
+    colour, y, truth = torch.zeros(1, 3, 30, 40), torch.ones(1, 30, 40), torch.ones(1, 30, 40)
+    colour[..., 20:], truth[..., 20:], y[..., 21:] = 2, 1.5, 1.5
+    assert torch.equal(snapped(y, colour, 3), truth)
+    assert torch.equal(snapped(y, torch.zeros_like(colour), 3), y)
+
+
+def test_what_is_done_to_the_answer_is_in_the_file(network, tmp_path):
     path = tmp_path / "model.safetensors"
-    model_file.export(network, path)
-    one, two = model_file.load(path), model_file.load(path)
-    two.settings.far = 2
-    x = frame(64, 96, holes=0)
-    x[..., 20:50, 31:60] = x[..., 20:50, 31:60] * torch.tensor([1.0, 1, 1, 0]).view(4, 1, 1)
-    fine, both = refine(one, x), refine(two, x)
-    changed = fine != both
-    # Half of column 31's pixel pair is measured: the hole's halves are rows 10 to 24 and columns 16 to 29.
-    far = torch.zeros_like(changed)
-    far[:, 24:46, 36:56] = True
-    assert not changed[~far].any() and changed[far].float().mean() > 0.5
-    model_file.export(two, path)
-    assert model_file.load(path).settings.far == 2
-    assert torch.equal(refine(two, frame()), refine(one, frame()))    # holes, but none so large
+    finishing = made_network()
+    finishing.settings = replace(network.settings, far=2, denoise=6.0, snap=3)
+    model_file.export(finishing, path)
+    loaded, x = model_file.load(path), frame(64, 96)
+    assert loaded.settings == finishing.settings
+    y = vote(x, loaded.answer(x), loaded.answer(halved(x)), 2)
+    expected = snapped(denoised(y, x[:, 3], 6.0), x[:, :3], 3)
+    torch.testing.assert_close(refine(loaded, x), expected, rtol=1e-6, atol=0)
+    few = x.clone()
+    few[:, 3, 2:] = 0
+    few[:, 3, :, 20:] = 0
+    assert torch.equal(refine(loaded, few), few[:, 3])
 
 
 def test_nearest_measured_depths():
