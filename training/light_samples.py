@@ -71,7 +71,7 @@ def main():
         for size in sizes:
             x = frame(*map(int, size.split("x")))
             if name == "far":
-                x[:3] /= 32     # pale, so that pixels are alike
+                x[:3] /= 32     # to ±1/16: pale, so that pixels are alike
             with torch.inference_mode():
                 y = net(x[None]).flatten().numpy()
             values = y[np.arange(SAMPLES) * STEP % y.size]

@@ -8,18 +8,25 @@ namespace rgbd::light {
 
 // Distances, pixels, over which depths spread into holes, one after the other.
 inline constexpr std::array<int, 6> kVoteSteps = {1, 2, 4, 8, 16, 32};
-inline constexpr float kColourContrast = 100;  // of the squared difference of colours, which makes pixels unlike
-inline constexpr float kBeside = 1.6f;         // weight of pixels beside, above and below; 1 of those at the corners
-inline constexpr float kLeastWeight = 1e-3f;   // below this sum of weights a hole is left to the next step
+// Of the squared difference of colours, which makes pixels unlike.
+inline constexpr float kColourContrast = 100;
+// Weight of pixels beside, above and below; 1 of those at the corners.
+inline constexpr float kBeside = 1.6f;
+// Below this sum of weights a hole is left to the next step.
+inline constexpr float kLeastWeight = 1e-3f;
 // Far from anything measured only half the size sees enough; it may leave the other two by this share.
 inline constexpr float kFarSlack = 0.25f;
 
 // Distances of the pixels averaged, one after the other.
 inline constexpr std::array<int, 4> kDenoiseSteps = {1, 2, 4, 8};
-inline constexpr float kMostNoise = 0.01f;  // of one pixel, relative: what is farther off is no noise
+// Of one pixel, relative: what is farther off is no noise.
+inline constexpr float kMostNoise = 0.01f;
 
-inline constexpr float kSnapContrast = 30;    // as kColourContrast
-inline constexpr float kSnapEdge = 0.04f;     // less difference of depth in a window is no edge
-inline constexpr float kSnapMajority = 1.2f;  // by how much the other side of an edge must have more alike colours
+// As kColourContrast.
+inline constexpr float kSnapContrast = 30;
+// Less difference of depth in a window is no edge.
+inline constexpr float kSnapEdge = 0.04f;
+// By how much the other side of an edge must have more alike colours.
+inline constexpr float kSnapMajority = 1.2f;
 
 }  // namespace rgbd::light

@@ -24,7 +24,8 @@ namespace {
 /// [B, 1, 1]
 at::Tensor noise(const at::Tensor& y, const at::Tensor& measured) {
   const auto seen = measured > 0;
-  const auto moved = at::where(seen, at::abs(measured / y - 1).clamp_max(kMostNoise), 0.0);
+  const auto away = at::abs(measured / y - 1);
+  const auto moved = at::where(seen, at::where(away < kMostNoise, away, kMostNoise), 0.0);
   const auto count = seen.sum({1, 2}, /*keepdim=*/true).clamp_min(1);
   return (moved.sum({1, 2}, /*keepdim=*/true) / count).to(at::kFloat);
 }
@@ -37,19 +38,22 @@ static_assert(kDenoiseSteps.back() <= kMargin);
 typedef float Lanes __attribute__((vector_size(32)));
 #define RGBD_INLINE __attribute__((always_inline)) inline
 
-RGBD_INLINE void add_alike(const float* from, const Lanes& y, const Lanes& scale, Lanes& total, Lanes& weight) {
+RGBD_INLINE void add_alike(const float* from, const Lanes& y, const Lanes& scale, Lanes& total,
+                           Lanes& weight) {
   Lanes other;
   std::memcpy(&other, from, sizeof other);
   const Lanes away = (other - y) * scale;
   Lanes alike = 1.0f - away * away;
-  alike = alike > 0.0f ? alike : Lanes{};  // not where both are 0
-  alike *= alike;
+  const auto is_alike = alike > 0.0f;  // not where both are 0
+  alike = is_alike ? alike * alike : Lanes{};
+  other = is_alike ? other : Lanes{};  // what is no number stays where it is
   total += alike * other;
   weight += alike;
 }
 
 /// One row of `width` pixels, a multiple of kLanes, with those before and behind each.
-RGBD_INLINE void average_row(const float* before, const float* row, const float* behind, int64_t width, float tolerance, float* out) {
+RGBD_INLINE void average_row(const float* before, const float* row, const float* behind, int64_t width,
+                             float tolerance, float* out) {
   for (int64_t x = 0; x < width; x += kLanes) {
     Lanes y;
     std::memcpy(&y, row + x, sizeof y);
@@ -62,13 +66,15 @@ RGBD_INLINE void average_row(const float* before, const float* row, const float*
   }
 }
 
-void average_row_anywhere(const float* before, const float* row, const float* behind, int64_t width, float tolerance, float* out) {
+void average_row_anywhere(const float* before, const float* row, const float* behind, int64_t width,
+                          float tolerance, float* out) {
   average_row(before, row, behind, width, tolerance, out);
 }
 #if defined(__x86_64__) && defined(__GNUC__)
 #define RGBD_LIGHT_AVX2 1
-__attribute__((target("avx2"))) void average_row_avx2(const float* before, const float* row, const float* behind, int64_t width,
-                                                      float tolerance, float* out) {
+__attribute__((target("avx2"))) void average_row_avx2(const float* before, const float* row,
+                                                      const float* behind, int64_t width, float tolerance,
+                                                      float* out) {
   average_row(before, row, behind, width, tolerance, out);
 }
 #endif
@@ -82,7 +88,7 @@ float noise_cpu(const float* y, const float* measured, int64_t height, int64_t w
       int count = 0;
       for (int64_t i = row * width; i < (row + 1) * width; ++i) {
         const bool there = measured[i] > 0;
-        sum += there ? std::min(std::abs(measured[i] / y[i] - 1), kMostNoise) : 0;
+        sum += there ? std::min(kMostNoise, std::abs(measured[i] / y[i] - 1)) : 0;
         count += there;
       }
       moved[row] = sum, seen[row] = count;
@@ -108,13 +114,14 @@ at::Tensor denoised(const at::Tensor& y, const at::Tensor& measured, double stre
     for (const int64_t dim : {2, 1}) {
       const auto scale = 1 / (tolerance * out);
       auto total = 2 * out, weight = at::full_like(out, 2);
-      const auto around = at::constant_pad_nd(out, dim == 2 ? std::vector<int64_t>{step, step} : std::vector<int64_t>{0, 0, step, step});
+      const auto around = at::constant_pad_nd(
+          out, dim == 2 ? std::vector<int64_t>{step, step} : std::vector<int64_t>{0, 0, step, step});
       for (const int64_t start : {int64_t{0}, 2 * step}) {
         const auto other = around.narrow(dim, start, out.size(dim));
-        auto alike = 1 - ((other - out) * scale).square();
-        alike = at::where(alike > 0, alike, 0.0).square();  // not where both are 0
-        total = total + alike * other;
-        weight = weight + alike;
+        const auto alike = 1 - ((other - out) * scale).square();
+        const auto is_alike = alike > 0;  // not where both are 0
+        total = total + at::where(is_alike, alike.square() * other, 0.0);
+        weight = weight + at::where(is_alike, alike.square(), 0.0);
       }
       out = total / weight;
     }
@@ -134,7 +141,8 @@ at::Tensor denoised_cpu(const at::Tensor& y, const at::Tensor& measured, double 
     const float* const from = maps.const_data_ptr<float>() + b * height * width;
     float* const to = out.mutable_data_ptr<float>() + b * height * width;
     const float tolerance =
-        static_cast<float>(strength) * noise_cpu(from, depths.const_data_ptr<float>() + b * height * width, height, width);
+        static_cast<float>(strength) *
+        noise_cpu(from, depths.const_data_ptr<float>() + b * height * width, height, width);
     auto pass = [&](auto&& row) {
       at::parallel_for(0, height, kGrainRows, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) row(i);
@@ -150,7 +158,8 @@ at::Tensor denoised_cpu(const at::Tensor& y, const at::Tensor& measured, double 
         average(row - step, row, row + step, lanes, tolerance, other.data() + i * stride + kMargin);
       });
       pass([&](int64_t i) {
-        average(line(other, i - step), line(other, i), line(other, i + step), lanes, tolerance, one.data() + i * stride + kMargin);
+        average(line(other, i - step), line(other, i), line(other, i + step), lanes, tolerance,
+                one.data() + i * stride + kMargin);
       });
     }
     pass([&](int64_t i) { std::copy_n(line(one, i), width, to + i * width); });

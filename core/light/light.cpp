@@ -5,7 +5,6 @@
 #include <ATen/ops/replication_pad2d.h>
 #include <ATen/ops/where.h>
 
-#include <cmath>
 #include <utility>
 
 #include "core/cuda_module.h"
@@ -35,7 +34,8 @@ at::Tensor Light::forward(const at::Tensor& x) {
   // Only the CPU looks whether there are holes: others would have to be waited for.
   if (settings_.far > 0 && !(x.is_cpu() && (measured > 0).all().item<bool>()))
     y = (backend_.cpu_forms ? vote_cpu : vote)(x, y, answer(halved(x)), settings_.far);
-  if (settings_.denoise > 0) y = (backend_.cpu_forms ? denoised_cpu : denoised)(y, measured, settings_.denoise);
+  if (settings_.denoise > 0)
+    y = (backend_.cpu_forms ? denoised_cpu : denoised)(y, measured, settings_.denoise);
   if (settings_.snap > 0) {
     const auto moved = (backend_.cpu_forms ? snapped_cpu : snapped)(y, x.slice(1, 0, 3), settings_.snap);
     y = at::where(passes_through(x), y, moved);
@@ -44,10 +44,8 @@ at::Tensor Light::forward(const at::Tensor& x) {
 }
 
 at::Tensor Light::passes_through(const at::Tensor& x) const {
-  // n < share * pixels, in whole numbers.
-  const auto pixels = static_cast<double>(x.size(2)) * static_cast<double>(x.size(3));
-  const auto enough = static_cast<int64_t>(std::ceil(settings_.min_valid * pixels));
-  return (x.select(1, 3) > 0).sum({1, 2}, /*keepdim=*/true) < enough;
+  const auto measured = (x.select(1, 3) > 0).sum({1, 2}, /*keepdim=*/true);
+  return measured < settings_.enough(x.size(2), x.size(3));
 }
 
 at::Tensor Light::answer(const at::Tensor& x) {

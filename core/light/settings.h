@@ -2,6 +2,7 @@
 // What the metadata of a light model's file say; the network is built from it alone.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -40,6 +41,11 @@ struct Settings {
   int64_t snap = 0;                  // see snap.h; 0: not at all. Absent in older files
   InputSpec input;
 
+  /// Measured pixels of a frame that is not passed through: n < share * pixels, in whole numbers.
+  int64_t enough(int64_t height, int64_t width) const {
+    return static_cast<int64_t>(
+        std::ceil(min_valid * static_cast<double>(height) * static_cast<double>(width)));
+  }
   /// Residual blocks of encoder level `i`, which has widths[i + 1] channels.
   int64_t blocks(size_t i) const { return i + 2 == widths.size() ? bottleneck_blocks : 1; }
   int64_t candidates() const {

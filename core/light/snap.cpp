@@ -29,7 +29,8 @@ struct Frame {
 
   /// Least and greatest depth within `reach` pixels in the row, of rows begin..end.
   void along_rows(int64_t begin, int64_t end, float* low, float* high) const {
-    std::vector<float> near(width + 2 * reach), far(width + 2 * reach, kInfinity);  // the row between margins; 0 = none
+    std::vector<float> near(width + 2 * reach),
+        far(width + 2 * reach, kInfinity);  // the row between margins; 0 = none
     for (int64_t row = begin; row < end; ++row) {
       const float* const from = y + row * width;
       for (int64_t x = 0; x < width; ++x) {
@@ -54,7 +55,8 @@ struct Frame {
     for (int64_t row = begin; row < end; ++row) {
       std::fill(least.begin(), least.end(), kInfinity);
       std::fill(most.begin(), most.end(), 0.0f);
-      for (int64_t other = std::max<int64_t>(row - reach, 0); other <= std::min(row + reach, height - 1); ++other) {
+      for (int64_t other = std::max<int64_t>(row - reach, 0); other <= std::min(row + reach, height - 1);
+           ++other) {
         for (int64_t x = 0; x < width; ++x) {
           least[x] = std::min(least[x], low[other * width + x]);
           most[x] = std::max(most[x], high[other * width + x]);
@@ -77,7 +79,8 @@ struct Frame {
         const int64_t there = r * width + c;
         const float depth = y[there];
         if (!(depth > 0)) continue;
-        const float dr = red[there] - red[here], dg = green[there] - green[here], db = blue[there] - blue[here];
+        const float dr = red[there] - red[here], dg = green[there] - green[here],
+                    db = blue[there] - blue[here];
         const float unlike = 1 + kSnapContrast * (dr * dr + dg * dg + db * db);
         const float alike = 1 / (unlike * unlike);
         const int of = depth >= middle ? 0 : 1;
@@ -101,7 +104,8 @@ at::Tensor snapped(const at::Tensor& y, const at::Tensor& colour, int64_t reach)
   const auto middle = (low * high).sqrt();
   const std::vector<int64_t> padding(4, reach);
   const auto around = at::constant_pad_nd(y, padding), colours = at::constant_pad_nd(colour, padding);
-  at::Tensor weights[2] = {at::zeros_like(y), at::zeros_like(y)}, totals[2] = {weights[0], weights[0]};  // near, far
+  at::Tensor weights[2] = {at::zeros_like(y), at::zeros_like(y)},
+             totals[2] = {weights[0], weights[0]};  // near, far
   for (int64_t dy = 0; dy < size; ++dy) {
     for (int64_t dx = 0; dx < size; ++dx) {
       auto seen = [&](const at::Tensor& map) { return map.narrow(-2, dy, height).narrow(-1, dx, width); };
@@ -116,7 +120,8 @@ at::Tensor snapped(const at::Tensor& y, const at::Tensor& colour, int64_t reach)
     }
   }
   const auto near = y >= middle;
-  const auto more = at::where(near, weights[1] > kSnapMajority * weights[0], weights[0] > kSnapMajority * weights[1]);
+  const auto more =
+      at::where(near, weights[1] > kSnapMajority * weights[0], weights[0] > kSnapMajority * weights[1]);
   const auto other = at::where(near, totals[1] / weights[1], totals[0] / weights[0]);
   return at::where((y > 0).logical_and(high > (1 + kSnapEdge) * low).logical_and(more), other, y);
 }
@@ -128,10 +133,12 @@ at::Tensor snapped_cpu(const at::Tensor& y, const at::Tensor& colour, int64_t re
   std::vector<float> low(pixels), high(pixels);
   for (int64_t b = 0; b < y.size(0); ++b) {
     const float* const red = colours.const_data_ptr<float>() + 3 * b * pixels;
-    const Frame frame{maps.const_data_ptr<float>() + b * pixels, red, red + pixels, red + 2 * pixels, height, width, reach};
+    const Frame frame{
+        maps.const_data_ptr<float>() + b * pixels, red, red + pixels, red + 2 * pixels, height, width, reach};
     float* const to = out.mutable_data_ptr<float>() + b * pixels;
-    at::parallel_for(0, height, kGrainRows,
-                     [&](int64_t begin, int64_t end) { frame.along_rows(begin, end, low.data(), high.data()); });
+    at::parallel_for(0, height, kGrainRows, [&](int64_t begin, int64_t end) {
+      frame.along_rows(begin, end, low.data(), high.data());
+    });
     at::parallel_for(0, height, kGrainRows, [&](int64_t begin, int64_t end) {
       frame.snap_rows(begin, end, low.data(), high.data(), to);
     });

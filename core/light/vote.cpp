@@ -32,7 +32,8 @@ at::Tensor doubled(const at::Tensor& y, const at::Tensor& like) {
       .slice(2, 0, like.size(2));
 }
 
-/// Of half the size: > 0 where something is measured within `far` pixels in both directions. [B, ⌈h/2⌉, ⌈w/2⌉]
+/// Of half the size: > 0 where something is measured within `far` pixels in both directions. [B, ⌈h/2⌉,
+/// ⌈w/2⌉]
 at::Tensor near(const at::Tensor& x, int64_t far) {
   const auto measured = (x.slice(1, 3) > 0).to(at::kFloat);
   const auto half = at::max_pool2d(measured, 2, 2, 0, 1, /*ceil_mode=*/true);  // where halved(x) has depth
@@ -40,7 +41,8 @@ at::Tensor near(const at::Tensor& x, int64_t far) {
   return at::max_pool2d(rows, {1, 2 * far + 1}, 1, {0, far}).squeeze(1);
 }
 
-/// Spreads the depths of q [B, h, w] into its holes along alike colours [B, 3, h, w]; beyond their reach stays 0.
+/// Spreads the depths of q [B, h, w] into its holes along alike colours [B, 3, h, w]; beyond their reach
+/// stays 0.
 at::Tensor guided_fill(at::Tensor q, const at::Tensor& colour) {
   const auto height = q.size(1), width = q.size(2);
   for (const int64_t step : kVoteSteps) {
@@ -69,11 +71,18 @@ at::Tensor guided_fill(at::Tensor q, const at::Tensor& colour) {
 class Frame {
  public:
   Frame(const float* x, const float* y, int64_t height, int64_t width)
-      : red_(x), green_(x + height * width), blue_(x + 2 * height * width), height_(height), width_(width), fill_(height * width) {
+      : red_(x),
+        green_(x + height * width),
+        blue_(x + 2 * height * width),
+        height_(height),
+        width_(width),
+        fill_(height * width) {
     const float* const measured = x + 3 * height * width;
     for (int64_t i = 0; i < height * width; ++i) {
-      if (measured[i] > 0) fill_[i] = y[i];
-      else if (y[i] > 0) holes_.push_back({static_cast<int>(i / width), static_cast<int>(i % width)});
+      if (measured[i] > 0)
+        fill_[i] = y[i];
+      else
+        holes_.push_back({static_cast<int>(i / width), static_cast<int>(i % width)});
     }
   }
 
@@ -92,8 +101,10 @@ class Frame {
       });
       size_t kept = 0;  // what is filled now counts in the next step only
       for (size_t i = 0; i < left.size(); ++i) {
-        if (found[i] > 0) fill_[index(left[i].row, left[i].column)] = found[i];
-        else left[kept++] = left[i];
+        if (found[i] > 0)
+          fill_[index(left[i].row, left[i].column)] = found[i];
+        else
+          left[kept++] = left[i];
       }
       left.resize(kept);
     }
@@ -111,7 +122,8 @@ class Frame {
         if (column < 0 || column >= width_) continue;
         const int64_t there = index(row, column);
         if (!(fill_[there] > 0)) continue;
-        const float r = red_[there] - red_[here], g = green_[there] - green_[here], b = blue_[there] - blue_[here];
+        const float r = red_[there] - red_[here], g = green_[there] - green_[here],
+                    b = blue_[there] - blue_[here];
         const float unlike = 1 + kColourContrast * (r * r + g * g + b * b);
         const float alike = (row == p.row || column == p.column ? kBeside : 1) / (unlike * unlike);
         total += alike * fill_[there];
@@ -145,32 +157,36 @@ at::Tensor vote(const at::Tensor& x, const at::Tensor& y, const at::Tensor& coar
   const auto is_near = doubled(near(x, far), y) > 0;
   guided = at::where(guided > 0, guided, at::where(is_near, y, wide));
   const auto slack = at::where(is_near, 1.0, 1.0 + kFarSlack).to(at::kFloat);
-  const auto middle = at::minimum(at::maximum(wide, at::minimum(y, guided) / slack), at::maximum(y, guided) * slack);
+  const auto middle =
+      at::minimum(at::maximum(wide, at::minimum(y, guided) / slack), at::maximum(y, guided) * slack);
   return at::where(measured.logical_or(y <= 0).logical_or(wide <= 0), y, middle);
 }
 
 at::Tensor vote_cpu(const at::Tensor& x, const at::Tensor& y, const at::Tensor& coarse, int64_t far) {
   const int64_t height = y.size(1), width = y.size(2), pixels = height * width;
   const int64_t half_width = coarse.size(2), half_pixels = coarse.size(1) * half_width;
-  const auto maps = x.contiguous(), wide = coarse.contiguous(), is_near = near(x, far).contiguous();
+  const auto maps = x.contiguous(), wide = coarse.contiguous(), close = near(x, far).contiguous();
   auto out = y.clone(at::MemoryFormat::Contiguous);
   for (int64_t b = 0; b < y.size(0); ++b) {
     float* const to = out.mutable_data_ptr<float>() + b * pixels;
     Frame frame(maps.const_data_ptr<float>() + 4 * b * pixels, to, height, width);
     frame.spread();
     const float* const far_sighted = wide.const_data_ptr<float>() + b * half_pixels;
-    const float* const measured_near = is_near.const_data_ptr<float>() + b * half_pixels;
+    const float* const measured_near = close.const_data_ptr<float>() + b * half_pixels;
     const auto& holes = frame.holes();
     at::parallel_for(0, static_cast<int64_t>(holes.size()), kGrain, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const auto [row, column] = holes[i];
         const int64_t half = row / 2 * half_width + column / 2;
-        if (!(far_sighted[half] > 0)) continue;
         float& depth = to[row * width + column];
+        if (!(depth > 0) || !(far_sighted[half] > 0)) continue;
         const bool is_near = measured_near[half] > 0;
-        const float fill = frame.fill(holes[i]), guided = fill > 0 ? fill : is_near ? depth : far_sighted[half];
+        const float fill = frame.fill(holes[i]), guided = fill > 0  ? fill
+                                                          : is_near ? depth
+                                                                    : far_sighted[half];
         const float slack = is_near ? 1 : 1 + kFarSlack;
-        depth = std::min(std::max(far_sighted[half], std::min(depth, guided) / slack), std::max(depth, guided) * slack);
+        depth = std::min(std::max(far_sighted[half], std::min(depth, guided) / slack),
+                         std::max(depth, guided) * slack);
       }
     });
   }

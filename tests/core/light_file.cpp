@@ -107,13 +107,13 @@ Checkpoint light_checkpoint(const Metadata& metadata, const std::string& dtype) 
   return light_checkpoint(metadata, light_tensors(metadata), dtype);
 }
 
-at::Tensor light_frame(int64_t height, int64_t width) {
+at::Tensor light_frame(int64_t height, int64_t width, float contrast) {
   const auto pixels = height * width, blocks_across = width / 8 + 1;
   auto out = at::empty({4, height, width}, at::kFloat);
   float* to = out.mutable_data_ptr<float>();
   for (const auto* name : {"input.r", "input.g", "input.b"}) {
     uniform(name, 0, to, static_cast<size_t>(pixels));
-    for (int64_t i = 0; i < pixels; ++i) *to++ *= 2;
+    for (int64_t i = 0; i < pixels; ++i) *to++ *= contrast;
   }
   const auto rough = uniform("input.d", static_cast<size_t>(pixels));
   const auto block = uniform("input.hole", static_cast<size_t>((height / 8 + 1) * blocks_across));

@@ -28,7 +28,10 @@ Checkpoint light_checkpoint(const Metadata& metadata, const std::vector<Shaped>&
                             const std::string& dtype = "F32");
 Checkpoint light_checkpoint(const Metadata& metadata, const std::string& dtype = "F32");
 
-/// [4, h, w]: colour noise; two slightly rough walls, with holes of 8x8 pixels and single ones.
-at::Tensor light_frame(int64_t height, int64_t width);
+/// [4, h, w]: colour noise within ±`contrast`; two slightly rough walls, with holes of 8x8 pixels and single
+/// ones.
+at::Tensor light_frame(int64_t height, int64_t width, float contrast = 2);
+/// A contrast with which pixels are alike, for what spreads and moves along alike colours.
+inline constexpr float kPale = 1.0f / 16;
 
 }  // namespace rgbd::test

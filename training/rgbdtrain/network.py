@@ -24,6 +24,7 @@ RAW_OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)] + [
 COARSE_OFFSETS = [(0, 0), (0, -4), (0, 4), (-4, 0), (4, 0)]
 VOTE_STEPS = (1, 2, 4, 8, 16, 32)    # distances over which measured depths spread into holes, along alike colours
 COLOUR_CONTRAST = 100.0    # of the squared difference of normalised colours, which makes pixels unlike
+BESIDE = 1.6               # weight of pixels beside, above and below; 1 of those at the corners
 LEAST_WEIGHT = 1e-3        # below this sum of weights a hole is left to the next step
 FAR_SLACK = 0.25           # far from anything measured, the answer of half the size may leave the other two by this share
 DENOISE_STEPS = (1, 2, 4, 8)
@@ -177,7 +178,7 @@ def guided_fill(q, colour):
                 rows, columns = slice(step * (1 + dy), step * (1 + dy) + h), slice(step * (1 + dx), step * (1 + dx) + w)
                 unlike = (colours[..., rows, columns] - colour).square().sum(1)
                 value = around[:, rows, columns]
-                alike = ((1.6 if dx * dy == 0 else 1.0) / (1 + COLOUR_CONTRAST * unlike).square()) * (value > 0)
+                alike = ((BESIDE if dx * dy == 0 else 1.0) / (1 + COLOUR_CONTRAST * unlike).square()) * (value > 0)
                 total, weight = total + alike * value, weight + alike
         q = torch.where((q <= 0) & (weight > LEAST_WEIGHT), total / weight, q)
     return q
@@ -186,8 +187,9 @@ def guided_fill(q, colour):
 def vote(x, y, coarse, far):
     """For the holes of x [B, 4, h, w], the middle one of three depths [B, h, w]: the network's answer y, its answer at half the
     size, where it sees twice as far, and the answers for measured pixels around, spread along alike colours. Each goes astray
-    now and then, rarely two the same way. Where nothing spreads to, two are left: near what is measured, y. More than `far` pixels of half the size from anything measured, only half the size
-    sees enough, and is merely kept from leaving the other two by more than FAR_SLACK."""
+    now and then, rarely two the same way. Where nothing spreads to, y counts near what is measured. More than `far` pixels of
+    half the size from anything measured, only half the size sees enough, and is merely kept from leaving the other two by more
+    than FAR_SLACK."""
     measured = x[:, 3] > 0
     window = 2 * far + 1
     near = F.max_pool2d((halved(x)[:, 3:] > 0).float(), (window, 1), 1, (far, 0))
@@ -196,15 +198,17 @@ def vote(x, y, coarse, far):
     guided = guided_fill(torch.where(measured, y, 0), x[:, :3])
     guided = torch.where(guided > 0, guided, torch.where(near > 0, y, coarse))
     slack = torch.where(near > 0, 1.0, 1 + FAR_SLACK)
-    middle = torch.minimum(torch.maximum(coarse, torch.minimum(y, guided) / slack), torch.maximum(y, guided) * slack)
+    low, high = torch.minimum(y, guided) / slack, torch.maximum(y, guided) * slack
+    middle = torch.minimum(torch.maximum(coarse, low), high)
     return torch.where(measured | (y <= 0) | (coarse <= 0), y, middle)    # nothing where too little is measured in all
 
 
 def denoised(y, measured, strength):
-    """Averages each of y [B, h, w] with the pixels 1, 2, 4 and 8 away that differ by less than `strength` times the frame's noise,
-    which is how much y moved what was measured [B, h, w]. Surfaces are planes in inverse depth, too, so they stay."""
+    """Averages each of y [B, h, w] with the pixels 1, 2, 4 and 8 away that differ by less than `strength` times the frame's
+    noise, which is how much y moved what was measured [B, h, w]. Surfaces are planes in inverse depth, too, so they stay."""
     seen = measured > 0
-    moved = ((measured / y - 1).abs().clamp(max=MOST_NOISE)).where(seen, 0).sum((1, 2), dtype=torch.float64)
+    away = (measured / y - 1).abs()
+    moved = torch.where(away < MOST_NOISE, away, MOST_NOISE).where(seen, 0).sum((1, 2), dtype=torch.float64)
     noise = (moved / seen.sum((1, 2)).clamp(min=1)).float().view(-1, 1, 1)
     h, w = y.shape[1:]
     for step in DENOISE_STEPS:
@@ -215,8 +219,9 @@ def denoised(y, measured, strength):
             for start in (0, 2 * step):
                 other = around.narrow(dim, start, w if dim == 2 else h)
                 alike = 1 - ((other - y) * scale).square()
-                alike = torch.where(alike > 0, alike, 0).square()     # not where both are 0
-                total, weight = total + alike * other, weight + alike
+                is_alike = alike > 0    # not where both are 0
+                total = total + torch.where(is_alike, alike.square() * other, 0)
+                weight = weight + torch.where(is_alike, alike.square(), 0)
             y = total / weight
     return y
 
@@ -359,7 +364,7 @@ class LightNetwork(nn.Module):
         return ((x[:, 3] > 0).sum((1, 2)).double() < self.settings.min_valid * x.shape[2] * x.shape[3]).view(-1, 1, 1)
 
     def answer(self, x, trace=None):
-        """The network's own, at one size. What training runs."""
+        """The choice among candidates, at one size."""
         s = self.settings
         h, w = x.shape[-2:]
         measured = x[:, 3:].float()

@@ -43,23 +43,24 @@ __global__ void noise_kernel(const float* x, const float* y, Geometry g, Noise* 
 }
 
 /// Averages with the pixels `step` before and behind in the row, or in the column.
-__global__ void average_kernel(const float* from, const Noise* noise, Geometry g, float strength, int step, bool rows, float* to) {
+__global__ void average_kernel(const float* from, const Noise* noise, Geometry g, float strength, int step,
+                               bool rows, float* to) {
   const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x, pixels = g.pixels();
   if (i >= pixels) return;
   from += blockIdx.y * pixels;
   const Noise sums = noise[blockIdx.y];
   const unsigned long long count = sums.measured > 0 ? sums.measured : 1;
-  const float tolerance = strength * static_cast<float>(static_cast<double>(sums.moved) / (static_cast<double>(kUnit) * static_cast<double>(count)));
+  const float tolerance = strength * (static_cast<float>(sums.moved) / (kUnit * static_cast<float>(count)));
   const float y = from[i], scale = 1 / (tolerance * y);
   const int at = static_cast<int>(rows ? i % g.width : i / g.width), end = rows ? g.width : g.height;
   const int64_t stride = rows ? step : int64_t{step} * g.width;
   float total = 2 * y, weight = 2;
   auto add = [&](float other) {
     const float away = (other - y) * scale;
-    float alike = 1 - away * away;
-    alike = alike > 0 ? alike * alike : 0.0f;  // not where both are 0
-    total += alike * other;
-    weight += alike;
+    const float alike = 1 - away * away;
+    if (!(alike > 0)) return;  // nor where both are 0
+    total += alike * alike * other;
+    weight += alike * alike;
   };
   if (at >= step) add(from[i - stride]);
   if (at + step < end) add(from[i + stride]);
@@ -72,7 +73,8 @@ size_t denoise_scratch_bytes(const Geometry& g) {
   return g.batch * (sizeof(Noise) + sizeof(float) * g.pixels());
 }
 
-void denoise(const float* x, const Geometry& g, float strength, void* scratch, float* y, cudaStream_t stream) {
+void denoise(const float* x, const Geometry& g, float strength, void* scratch, float* y,
+             cudaStream_t stream) {
   auto* const noise = static_cast<Noise*>(scratch);
   auto* const other = reinterpret_cast<float*>(noise + g.batch);
   cudaMemsetAsync(noise, 0, g.batch * sizeof(Noise), stream);

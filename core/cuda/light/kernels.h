@@ -140,21 +140,22 @@ void choose(const float* x, const Range* ranges, const float* q, const float* fi
 
 /// x [B, 4, height, width] at half the size, odd sides rounded up.
 void halve(const float* x, const Geometry& whole, const Geometry& half, float* out, cudaStream_t stream);
-/// Changes holes of y [B, height, width] in place. half: what halve() made; coarse: the answer for it; scratch: twice as
-/// many floats as y.
-void vote(const float* x, const float* half, const float* coarse, const Geometry& geometry, const Geometry& half_geometry,
-          int far, float* scratch, float* y, cudaStream_t stream);
+/// Changes holes of y [B, height, width] in place. half: what halve() made; coarse: the answer for it;
+/// scratch: twice as many floats as y.
+void vote(const float* x, const float* half, const float* coarse, const Geometry& geometry,
+          const Geometry& half_geometry, int far, float* scratch, float* y, cudaStream_t stream);
 
 // ---- denoise.cu
 
 size_t denoise_scratch_bytes(const Geometry& geometry);
 /// Changes y [B, height, width] in place.
-void denoise(const float* x, const Geometry& geometry, float strength, void* scratch, float* y, cudaStream_t stream);
+void denoise(const float* x, const Geometry& geometry, float strength, void* scratch, float* y,
+             cudaStream_t stream);
 
 // ---- snap.cu
 
 /// y [B, height, width] to another. Frames of fewer than `enough` measured pixels stay.
-void snap(const float* x, const float* y, const Range* ranges, int enough, const Geometry& geometry, int reach, float* out,
-          cudaStream_t stream);
+void snap(const float* x, const float* y, const Range* ranges, int enough, const Geometry& geometry,
+          int reach, float* out, cudaStream_t stream);
 
 }  // namespace rgbd::cuda::light_kernels

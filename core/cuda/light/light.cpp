@@ -102,8 +102,6 @@ class Light final : public Network {
   };
   /// The U-Net's choice, at one size; x contiguous.
   Answer answer(const at::Tensor& x) const;
-  /// Measured pixels of a frame that is not passed through.
-  int enough(const kernels::Geometry& g) const;
   kernels::Geometry geometry_of(const at::Tensor& x) const;
   /// features [B, in, rows/2, columns/2] to the coarse correction [B, 8, rows/4, columns/4] and what the head
   /// sees. As core/light/unet.cpp.
@@ -193,25 +191,25 @@ at::Tensor Light::queue(const at::Tensor& x) const {
     const auto half_g = geometry_of(half);
     kernels::halve(from, g, half_g, half.mutable_data_ptr<float>(), stream);
     const auto coarse = answer(half).y, scratch = at::empty({2 * y.numel()}, y.options());
-    kernels::vote(from, half.const_data_ptr<float>(), coarse.const_data_ptr<float>(), g, half_g, static_cast<int>(settings_.far),
-                  scratch.mutable_data_ptr<float>(), y.mutable_data_ptr<float>(), stream);
+    kernels::vote(from, half.const_data_ptr<float>(), coarse.const_data_ptr<float>(), g, half_g,
+                  static_cast<int>(settings_.far), scratch.mutable_data_ptr<float>(),
+                  y.mutable_data_ptr<float>(), stream);
   }
   if (settings_.denoise > 0) {
-    const auto scratch = at::empty({static_cast<int64_t>(kernels::denoise_scratch_bytes(g))}, x.options().dtype(at::kByte));
-    kernels::denoise(from, g, static_cast<float>(settings_.denoise), scratch.mutable_data_ptr(), y.mutable_data_ptr<float>(), stream);
+    const auto scratch =
+        at::empty({static_cast<int64_t>(kernels::denoise_scratch_bytes(g))}, x.options().dtype(at::kByte));
+    kernels::denoise(from, g, static_cast<float>(settings_.denoise), scratch.mutable_data_ptr(),
+                     y.mutable_data_ptr<float>(), stream);
   }
   if (settings_.snap > 0) {
     const auto before = std::exchange(y, at::empty_like(y));
-    kernels::snap(from, before.const_data_ptr<float>(), static_cast<const kernels::Range*>(ranges.const_data_ptr()), enough(g), g,
-                  static_cast<int>(settings_.snap), y.mutable_data_ptr<float>(), stream);
+    kernels::snap(from, before.const_data_ptr<float>(),
+                  static_cast<const kernels::Range*>(ranges.const_data_ptr()),
+                  static_cast<int>(settings_.enough(g.height, g.width)), g, static_cast<int>(settings_.snap),
+                  y.mutable_data_ptr<float>(), stream);
   }
   C10_CUDA_CHECK(cudaGetLastError());
   return y;
-}
-
-int Light::enough(const kernels::Geometry& g) const {
-  // n < share * pixels, in whole numbers.
-  return static_cast<int>(std::ceil(settings_.min_valid * g.height * static_cast<double>(g.width)));
 }
 
 Light::Answer Light::answer(const at::Tensor& x) const {
@@ -249,7 +247,7 @@ Light::Answer Light::answer(const at::Tensor& x) const {
   const auto seen = unet(features);
   const auto head = head_(seen.last, {}, /*relu=*/false);
   auto choice = choice_;
-  choice.enough = enough(g);
+  choice.enough = static_cast<int>(settings_.enough(g.height, g.width));
   const auto y = at::empty({g.batch, g.height, g.width}, x.options());
   kernels::choose(from, ranges, q.const_data_ptr<float>(), fills.const_data_ptr<float>(), found_rays,
                   head.const_data_ptr(), seen.coarse.const_data_ptr(), static_cast<int>(seen.coarse.size(1)),

@@ -9,8 +9,10 @@ namespace {
 constexpr int kColumns = 32, kRows = 8, kThreads = kColumns * kRows;
 
 __global__ void __launch_bounds__(kThreads)
-    snap_kernel(const float* x, const float* from, const Range* ranges, int enough, Geometry g, int reach, float* to) {
-  const int row = blockIdx.y * kRows + threadIdx.x / kColumns, column = blockIdx.x * kColumns + threadIdx.x % kColumns;
+    snap_kernel(const float* x, const float* from, const Range* ranges, int enough, Geometry g, int reach,
+                float* to) {
+  const int row = blockIdx.y * kRows + threadIdx.x / kColumns,
+            column = blockIdx.x * kColumns + threadIdx.x % kColumns;
   if (row >= g.height || column >= g.width) return;
   const int64_t pixels = g.pixels(), here = int64_t{row} * g.width + column;
   from += blockIdx.z * pixels;
@@ -32,7 +34,8 @@ __global__ void __launch_bounds__(kThreads)
   if (!(high > (1 + light::kSnapEdge) * low)) return;
 
   const float middle = sqrtf(low * high);
-  const float *const red = x + 4 * int64_t{blockIdx.z} * pixels, *const green = red + pixels, *const blue = green + pixels;
+  const float *const red = x + 4 * int64_t{blockIdx.z} * pixels, *const green = red + pixels,
+                     *const blue = green + pixels;
   float weight_near = 0, total_near = 0, weight_far = 0, total_far = 0;
   for (int r = top; r <= bottom; ++r) {
     for (int c = left; c <= right; ++c) {
@@ -57,8 +60,8 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void snap(const float* x, const float* from, const Range* ranges, int enough, const Geometry& g, int reach, float* to,
-          cudaStream_t stream) {
+void snap(const float* x, const float* from, const Range* ranges, int enough, const Geometry& g, int reach,
+          float* to, cudaStream_t stream) {
   const dim3 blocks(blocks_for(g.width, kColumns), blocks_for(g.height, kRows), g.batch);
   launch(snap_kernel, blocks, kThreads, 0, stream, x, from, ranges, enough, g, reach, to);
 }

@@ -17,7 +17,8 @@ __global__ void halve_kernel(const float* x, Geometry whole, Geometry half, floa
   const int64_t pixels = whole.pixels();
   x += 4 * blockIdx.y * pixels;
   out += 4 * blockIdx.y * half.pixels() + i;
-  const int64_t above = int64_t{2 * row} * whole.width, below = int64_t{min(2 * row + 1, whole.height - 1)} * whole.width;
+  const int64_t above = int64_t{2 * row} * whole.width,
+                below = int64_t{min(2 * row + 1, whole.height - 1)} * whole.width;
   const int left = 2 * column, right = min(2 * column + 1, whole.width - 1);
   const int64_t four[] = {above + left, above + right, below + left, below + right};
   for (int c = 0; c < 4; ++c) {
@@ -49,7 +50,8 @@ __global__ void spread_kernel(const float* x, const float* from, Geometry g, int
     to[i] = from[i];
     return;
   }
-  const float *const red = x + 4 * blockIdx.y * pixels, *const green = red + pixels, *const blue = green + pixels;
+  const float *const red = x + 4 * blockIdx.y * pixels, *const green = red + pixels,
+                     *const blue = green + pixels;
   const int row = static_cast<int>(i / g.width), column = static_cast<int>(i % g.width);
   float total = 0, weight = 0;
   for (int dy = -1; dy <= 1; ++dy) {
@@ -71,8 +73,8 @@ __global__ void spread_kernel(const float* x, const float* from, Geometry g, int
   to[i] = weight > light::kLeastWeight ? total / weight : 0.0f;
 }
 
-__global__ void vote_kernel(const float* x, const float* half, const float* coarse, const float* fill, Geometry g,
-                            Geometry half_g, int far, float* y) {
+__global__ void vote_kernel(const float* x, const float* half, const float* coarse, const float* fill,
+                            Geometry g, Geometry half_g, int far, float* y) {
   const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x, pixels = g.pixels();
   if (i >= pixels) return;
   if (x[(4 * int64_t{blockIdx.y} + 3) * pixels + i] > 0) return;
@@ -93,11 +95,12 @@ __global__ void vote_kernel(const float* x, const float* half, const float* coar
 }  // namespace
 
 void halve(const float* x, const Geometry& whole, const Geometry& half, float* out, cudaStream_t stream) {
-  launch(halve_kernel, dim3(blocks_for(half.pixels(), kThreads), half.batch), kThreads, 0, stream, x, whole, half, out);
+  launch(halve_kernel, dim3(blocks_for(half.pixels(), kThreads), half.batch), kThreads, 0, stream, x, whole,
+         half, out);
 }
 
-void vote(const float* x, const float* half, const float* coarse, const Geometry& g, const Geometry& half_g, int far,
-          float* scratch, float* y, cudaStream_t stream) {
+void vote(const float* x, const float* half, const float* coarse, const Geometry& g, const Geometry& half_g,
+          int far, float* scratch, float* y, cudaStream_t stream) {
   const dim3 blocks(blocks_for(g.pixels(), kThreads), g.batch);
   float *from = scratch, *to = scratch + g.batch * g.pixels();
   launch(begin_kernel, blocks, kThreads, 0, stream, x, y, g, from);
