@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The embedded model's network: a U-Net that chooses among measured, coarse and filled depths. Mirrors
+// The embedded model's network: a U-Net that chooses among measured, coarse and filled depths; then holes are
+// voted on, noise is averaged and edges move, as the file's settings say. Mirrors
 // training/rgbdtrain/network.py to the letter (versions 2 and 3).
 #pragma once
 

@@ -9,7 +9,7 @@ namespace rgbd::light {
 /// The nearest measured depths to the left, to the right, above and below, the pixel itself included; 0 where
 /// there is none. q [B, 1, H, W], 0 = hole. Returns [B, 4, H, W], contiguous. Exact.
 at::Tensor rays(const at::Tensor& q);
-/// The same bits for the CPU, in one pass along each line: 1 ms on two threads at 640x480.
+/// The same bits for the CPU, in one pass along each line: 1 ms on one thread at 640x480.
 at::Tensor rays_cpu(const at::Tensor& q);
 
 /// What the stem sees of rays: twice the log of each over the fill, within ±1, in holes; 0 in measured pixels

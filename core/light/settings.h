@@ -31,14 +31,14 @@ struct Settings {
   int64_t pyramid_levels = 0;        // push-pull fill reaches the stride 2^levels
   int64_t padding = 0;               // frames are padded to a multiple of it
   double mode_tolerance = 0;         // candidates this near the likeliest one are averaged
-  int64_t keep_window = 0;           // a measured pixel stays in the range of its window, pixels, odd…
-  double keep_tolerance = 0;         // … widened by this share
-  double hole_low = 0;               // a filled pixel stays in [low * 1 %, high * 99 %] of the frame's
-  double hole_high = 0;              // measured inverse depths
-  double min_valid = 0;              // below this share of measured pixels the frame passes through
-  int64_t far = 0;                   // see vote.h; 0: holes as the network answers. Absent in older files
-  double denoise = 0;                // see denoise.h; 0: not at all. Absent in older files
-  int64_t snap = 0;                  // see snap.h; 0: not at all. Absent in older files
+  int64_t keep_window = 0;    // the choice keeps a measured pixel in its window's range, pixels, odd…
+  double keep_tolerance = 0;  // … widened by this share
+  double hole_low = 0;        // … and a filled one in [low * 1 %, high * 99 %] of the frame's
+  double hole_high = 0;       // measured inverse depths
+  double min_valid = 0;       // below this share of measured pixels the frame passes through
+  int64_t far = 0;            // see hole_vote.h; 0: holes as the network answers. Absent in older files
+  double denoise = 0;         // see denoise.h; 0: not at all. Absent in older files
+  int64_t snap = 0;           // see edge_snap.h; 0: not at all. Absent in older files
   InputSpec input;
 
   /// Measured pixels of a frame that is not passed through: n < share * pixels, in whole numbers.

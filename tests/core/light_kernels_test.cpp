@@ -24,8 +24,8 @@
 #include "core/light/fill.h"
 #include "core/light/range.h"
 #include "core/light/rays.h"
-#include "core/light/snap.h"
-#include "core/light/vote.h"
+#include "core/light/edge_snap.h"
+#include "core/light/hole_vote.h"
 #include "tests/core/light_file.h"
 
 namespace rgbd {

@@ -28,7 +28,7 @@ struct Most {
 };
 /// What the shipped model misses that by, to be mended by a better one, not by this test. Edges of depth
 /// follow those of colour, which takes a tenth off the errors of measured pixels and a seventh off those of
-/// holes (core/light/snap.h); colour that is wrong or none gives that away again, but little more:
+/// holes (core/light/edge_snap.h); colour that is wrong or none gives that away again, but little more:
 /// kWithoutEdges.
 constexpr Most kColourOff{0.1, 0.23};        // holes, .136 to .212
 constexpr Most kNoColour{0.15, 0.33};        // .127, .304

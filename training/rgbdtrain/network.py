@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `light` network: a convolutional U-Net that chooses among raw, coarse and filled depths.
+"""The `light` network: a convolutional U-Net that chooses among raw, coarse and filled depths; then holes are voted on, noise
+is averaged and edges move, as the settings say.
 
 `core/light` is the C++ twin; what is defined here to the letter (median, fill, rays, candidates, mode, clamps) is
 repeated there, so a change here is a change of `VERSION` (but for `far`, `denoise` and `snap`, additions that older
@@ -41,13 +42,13 @@ class Settings:
     widths: tuple = (24, 48, 80, 128, 224)   # channels at 1/2, 1/4, … 1/32
     bottleneck_blocks: int = 4
     mode_tolerance: float = 0.05    # candidates this near the likeliest one are averaged
-    keep_window: int = 7            # a measured pixel stays in the range of its window…
+    keep_window: int = 7            # the choice keeps a measured pixel in the range of its window…
     keep_tolerance: float = 0.02    # … widened by this share
-    hole_low: float = 0.7           # a filled pixel stays in [low * 1 %, high * 99 %] of the frame's
+    hole_low: float = 0.7           # … and a filled one in [low * 1 %, high * 99 %] of the frame's
     hole_high: float = 1.4          # measured inverse depths
     min_valid: float = 0.01         # below this share of measured pixels the frame passes through
-    far: int = 0                    # holes get the middle one of three depths (see vote), more than so many pixels of half
-                                    # the size from anything measured that of half the size; 0: the network's own
+    far: int = 0                    # holes get the middle one of three depths (see vote), but more than so many pixels of
+                                    # half the size from anything measured about that of half the size; 0: the network's own
     denoise: float = 0.0            # pixels nearer to each other than so many times the frame's noise are averaged; 0: none
     snap: int = 0                   # edges of depth move to those of colour within so many pixels; 0: none do
 
@@ -200,12 +201,13 @@ def vote(x, y, coarse, far):
     slack = torch.where(near > 0, 1.0, 1 + FAR_SLACK)
     low, high = torch.minimum(y, guided) / slack, torch.maximum(y, guided) * slack
     middle = torch.minimum(torch.maximum(coarse, low), high)
-    return torch.where(measured | (y <= 0) | (coarse <= 0), y, middle)    # nothing where too little is measured in all
+    return torch.where(measured | (y <= 0) | (coarse <= 0), y, middle)    # 0: too little measured in all
 
 
 def denoised(y, measured, strength):
     """Averages each of y [B, h, w] with the pixels 1, 2, 4 and 8 away that differ by less than `strength` times the frame's
-    noise, which is how much y moved what was measured [B, h, w]. Surfaces are planes in inverse depth, too, so they stay."""
+    noise, which is how much y moved what was measured [B, h, w]. Surfaces are planes in inverse depth, too, so they stay
+    away from edges."""
     seen = measured > 0
     away = (measured / y - 1).abs()
     moved = torch.where(away < MOST_NOISE, away, MOST_NOISE).where(seen, 0).sum((1, 2), dtype=torch.float64)
@@ -227,8 +229,8 @@ def denoised(y, measured, strength):
 
 
 def snapped(y, colour, reach):
-    """Pixels of y [B, h, w] beside an edge of depth change sides where the other side has more pixels of their colour
-    [B, 3, h, w] within `reach` pixels: cameras measure edges some pixels beside where they are."""
+    """Pixels of y [B, h, w] beside an edge of depth change sides where the other side has SNAP_MAJORITY times as many pixels like
+    theirs in colour [B, 3, h, w] within `reach` pixels: cameras measure edges some pixels beside where they are."""
     size = 2 * reach + 1
     high = F.max_pool2d(y[:, None], size, 1, reach)[:, 0]
     low = -F.max_pool2d(torch.where(y > 0, -y, -torch.inf)[:, None], size, 1, reach)[:, 0]

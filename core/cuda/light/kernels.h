@@ -136,7 +136,7 @@ void choose(const float* x, const Range* ranges, const float* q, const float* fi
             const void* head, const void* coarse, int coarse_channels, const Geometry& geometry,
             const Choice& choice, float* y, NumberType type, cudaStream_t stream);
 
-// ---- vote.cu
+// ---- hole_vote.cu
 
 /// x [B, 4, height, width] at half the size, odd sides rounded up.
 void halve(const float* x, const Geometry& whole, const Geometry& half, float* out, cudaStream_t stream);
@@ -152,7 +152,7 @@ size_t denoise_scratch_bytes(const Geometry& geometry);
 void denoise(const float* x, const Geometry& geometry, float strength, void* scratch, float* y,
              cudaStream_t stream);
 
-// ---- snap.cu
+// ---- edge_snap.cu
 
 /// y [B, height, width] to another. Frames of fewer than `enough` measured pixels stay.
 void snap(const float* x, const float* y, const Range* ranges, int enough, const Geometry& geometry,

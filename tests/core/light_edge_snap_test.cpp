@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Edges of depth and of colour, in both forms.
-#include "core/light/snap.h"
+#include "core/light/edge_snap.h"
 
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vote on holes of core/light/vote.cpp, a pixel a thread.
+// The vote on holes of core/light/hole_vote.cpp, a pixel a thread.
 #include <utility>
 
 #include "core/cuda/light/device.cuh"

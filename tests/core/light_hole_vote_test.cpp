@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Holes: what is halved, spread and voted on, in both forms.
-#include "core/light/vote.h"
+#include "core/light/hole_vote.h"
 
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// core/light/snap.cpp, a pixel a thread.
+// core/light/edge_snap.cpp, a pixel a thread.
 #include "core/cuda/light/device.cuh"
 #include "core/light/constants.h"
 

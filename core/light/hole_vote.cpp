@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/light/vote.h"
+#include "core/light/hole_vote.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>

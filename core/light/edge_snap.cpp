@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/light/snap.h"
+#include "core/light/edge_snap.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
