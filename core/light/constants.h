@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The numbers in hole_vote.h, denoise.h and edge_snap.h, for CUDA's kernels too. As in training/rgbdtrain/network.py.
+// The numbers in hole_vote.h, denoise.h and edge_snap.h, for CUDA's kernels too. As in
+// training/rgbdtrain/finishing.py.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Averages what differs by no more than noise. All float32; mirrors denoised() of
-// training/rgbdtrain/network.py.
+// training/rgbdtrain/finishing.py.
 #pragma once
 
 #include <ATen/core/Tensor.h>

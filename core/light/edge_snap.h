@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Edges of depth moved to those of colour: cameras measure edges some pixels beside where they are. All
-// float32; mirrors snapped() of training/rgbdtrain/network.py.
+// float32; mirrors snapped() of training/rgbdtrain/finishing.py.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -3,7 +3,7 @@
 // and by what it made of the measured pixels around, spread along alike colours. Each goes astray now and
 // then, rarely two the same way, so the middle one counts. Far from anything measured only half the size sees
 // enough: there it counts, kept within kFarSlack of the other two. Where nothing spreads to, the network's
-// counts near what is measured. All float32; mirrors vote() of training/rgbdtrain/network.py.
+// counts near what is measured. All float32; mirrors vote() of training/rgbdtrain/finishing.py.
 #pragma once
 
 #include <ATen/core/Tensor.h>

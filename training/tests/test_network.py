@@ -9,7 +9,8 @@ import torch.nn.functional as F
 
 import adjust
 from rgbdtrain import losses, model_file, network as definition
-from rgbdtrain.network import LightNetwork, Settings, denoised, halved, nearest_measured, snapped, vote
+from rgbdtrain.finishing import denoised, halved, snapped, vote
+from rgbdtrain.network import LightNetwork, Settings, nearest_measured
 
 SETTINGS = Settings(widths=(8, 16, 16, 24, 32), bottleneck_blocks=1, mode_tolerance=0.07, keep_window=5, hole_low=0.8)
 
