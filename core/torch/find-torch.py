@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Print where torch is, five lines: include folder, library folder, version, cuda|cpu, how it was found.
+"""Print where torch is, six lines: include folder, library folder, version, cuda|cpu, how it was found, and the
+file of its OpenMP runtime if that is GNU's: a path, libgomp.so.1 for the system's, or none.
 
     find-torch.py SOURCE_ROOT [TORCH_DIR]
 
@@ -15,7 +16,7 @@ OLDEST = (2, 6)
 
 
 def facts(how, include, lib):
-    """The five lines, or nothing when there is no torch with headers."""
+    """The first five lines, or nothing when there is no torch with headers."""
     header = os.path.join(include, "torch", "headeronly", "version.h")
     if not os.path.exists(header):
         header = os.path.join(include, "torch", "csrc", "api", "include", "torch", "version.h")
@@ -57,7 +58,7 @@ def candidates(root, torch_dir, ask_python, usr):
 
 
 def find(root, torch_dir="", ask_python=python_torch, usr="/usr"):
-    """The five lines of the first that will do. Raises LookupError with one sentence."""
+    """The first five lines, of the first that will do. Raises LookupError with one sentence."""
     too_old = ""
     for candidate in candidates(root, torch_dir, ask_python, usr):
         found = facts(*candidate)
@@ -71,8 +72,28 @@ def find(root, torch_dir="", ask_python=python_torch, usr="/usr"):
     raise LookupError(f"{too_old or miss}. Run ./pipelines/setup.sh, or pass -Dtorch_dir=FOLDER")
 
 
+def dynamic(library, tag):
+    """Names under a tag of a library's dynamic section."""
+    listing = subprocess.run(["readelf", "-d", library], capture_output=True, text=True, check=False).stdout
+    return re.findall(rf"\({tag}\).*\[(.+)\]", listing)
+
+
+def openmp(lib, read=dynamic):
+    """The runtime to link, so that a program has one. Older wheels give theirs a name with a hash, and one that goes by
+    another name inside could not be linked."""
+    for name in read(os.path.join(lib, "libtorch_cpu.so"), "NEEDED"):
+        if not name.startswith("libgomp"):
+            continue
+        path = os.path.join(lib, name)
+        if not os.path.exists(path):
+            return name if name == "libgomp.so.1" else "none"
+        return path if read(path, "SONAME") == [name] else "none"
+    return "none"
+
+
 if __name__ == "__main__":
     try:
-        print("\n".join(find(*sys.argv[1:])))
+        lines = find(*sys.argv[1:])
+        print("\n".join(lines + [openmp(lines[1])]))
     except LookupError as miss:
         sys.exit(miss.args[0])

@@ -3,6 +3,7 @@
 #include "core/ops.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/abs.h>
 #include <ATen/ops/erf.h>
@@ -12,6 +13,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <mutex>
+#include <set>
+#include <thread>
 
 #include "core/attention_cpu.h"
 
@@ -37,6 +41,22 @@ class Ops : public testing::Test {
   c10::InferenceMode guard_;
   at::Generator generator_ = at::detail::createCPUGenerator(7);
 };
+
+TEST_F(Ops, WorkIsSharedAmongThreads) {
+#ifndef _OPENMP
+  GTEST_SKIP() << "built without OpenMP";
+#endif
+  const int before = at::get_num_threads();
+  at::set_num_threads(2);
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  at::parallel_for(0, 2, 1, [&](int64_t, int64_t) {
+    std::lock_guard lock(mutex);
+    threads.insert(std::this_thread::get_id());
+  });
+  at::set_num_threads(before);
+  EXPECT_EQ(threads.size(), 2u);
+}
 
 TEST_F(Ops, LinearFormsAgreeWithDouble) {
   const auto weight = random({96, 64}), bias = random({96}), x = random({2, 37, 64});
@@ -83,7 +103,9 @@ TEST_P(Attention, FormsAgreeWithDouble) {
   EXPECT_LT(worst(plain_attention(qkv, heads), expected), 5e-5);
   EXPECT_LT(worst(attention(qkv, heads, backend(true)), expected), 5e-5);
   EXPECT_LT(worst(attention(qkv, heads, backend(true, true)), expected), 5e-5);
-  if (attention_cpu_supports(64)) EXPECT_LT(worst(attention_cpu(qkv, heads), expected), 5e-5);
+  if (attention_cpu_supports(64)) {
+    EXPECT_LT(worst(attention_cpu(qkv, heads), expected), 5e-5);
+  }
 }
 INSTANTIATE_TEST_SUITE_P(Tokens, Attention,
                          testing::Values(1, 3, 4, 23, 24, 25, 108, 191, 192, 193, 385, 500));

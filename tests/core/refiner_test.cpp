@@ -5,8 +5,11 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
 #include <mutex>
+#include <set>
+#include <string>
 #include <thread>
 
 #include "core/rgbd.h"
@@ -79,6 +82,15 @@ TEST(Refiner, OpenmpsThreadsSleepWithoutAWordInTheEnvironment) {
     return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
   };
   while (static_cast<size_t>(threads()) < 2 + cpus + 1) std::this_thread::yield();
+  // Whose threads sleep is of use only if they are the ones that work.
+  std::ifstream maps("/proc/self/maps");
+  std::set<std::string> runtimes;
+  for (std::string line; std::getline(maps, line);) {
+    const auto name = line.substr(line.rfind('/') + 1);
+    if (name.rfind("libgomp", 0) == 0 || name.rfind("libomp", 0) == 0 || name.rfind("libiomp", 0) == 0)
+      runtimes.insert(line.substr(line.find('/')));
+  }
+  EXPECT_EQ(runtimes.size(), 1u) << testing::PrintToString(runtimes);
 }
 
 TEST(Refiner, RefinesWithARealNetwork) {

@@ -55,6 +55,23 @@ class FindTorch(unittest.TestCase):
         self.assertEqual(self.find(), [f"{venv}/include", f"{venv}/lib", "2.11.0", "cuda", ".venv"])
         self.assertEqual(self.find(self.make_wheel("mine", "2.7.0"))[2:], ["2.7.0", "cpu", "-Dtorch_dir"])
 
+    def test_openmp_runtime(self):
+        """torch's own, whatever its file is called, unless it cannot be linked by that name."""
+        lib = self.make_wheel("torch", "2.7.0") + "/lib"
+
+        def runtime(needed, soname, file=True):
+            if file:
+                write(os.path.join(lib, needed))
+            names = {"libtorch_cpu.so": ["libc10.so", needed], needed: [soname]}
+            return find_torch.openmp(lib, lambda path, tag: names[os.path.basename(path)])
+
+        self.assertEqual(runtime("libgomp.so.1", "libgomp.so.1", file=False), "libgomp.so.1")
+        self.assertEqual(runtime("libgomp.so.1", "libgomp.so.1"), f"{lib}/libgomp.so.1")
+        self.assertEqual(runtime("libgomp-98b21ff3.so.1.0.0", "libgomp-98b21ff3.so.1.0.0"), f"{lib}/libgomp-98b21ff3.so.1.0.0")
+        self.assertEqual(runtime("libgomp-1dd373e6.so.1.0.0", "libgomp.so.1"), "none")
+        self.assertEqual(runtime("libgomp-d22c30c5.so.1.0.0", "", file=False), "none")
+        self.assertEqual(runtime("libiomp5.so", "libiomp5.so"), "none")
+
     def test_local(self):
         self.make("2.8.0", "usr/local/include", "usr/local/lib")
         self.assertEqual(self.find()[1:], [os.path.join(self.usr, "local", "lib"), "2.8.0", "cpu", "system"])
