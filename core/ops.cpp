@@ -99,14 +99,22 @@ at::Tensor LayerNorm::operator()(const at::Tensor& x) const {
 
 Conv::Conv(const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding,
            const Backend& backend)
-    : weight(backend.product(weight)), stride(stride), padding(padding) {
-  if (bias.defined()) this->bias = backend.product(bias);
+    : stride_(stride), padding_(padding) {
+  if (backend.cpu_forms && stride == 1 && padding == 1 && WinogradCpu::suits(weight)) {
+    winograd_ = WinogradCpu(weight, bias);
+    return;
+  }
+  weight_ = backend.product(weight);
+  if (bias.defined()) bias_ = backend.product(bias);
   // Tokens are channels last already: with weights laid out alike no activation is ever transposed.
-  if (backend.optimize) this->weight = this->weight.contiguous(at::MemoryFormat::ChannelsLast);
+  if (backend.optimize) weight_ = weight_.contiguous(at::MemoryFormat::ChannelsLast);
 }
 
-at::Tensor Conv::operator()(const at::Tensor& x) const {
-  return convolve(x.to(weight.scalar_type()), weight, bias, stride, padding, false);
+at::Tensor Conv::apply(const at::Tensor& x, const at::Tensor& add, bool relu) const {
+  if (winograd_) return winograd_(x.to(at::kFloat), add, relu);
+  auto y = convolve(x.to(weight_.scalar_type()), weight_, bias_, stride_, padding_, false);
+  if (add.defined()) y.add_(add);
+  return relu ? y.relu_() : y;
 }
 
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, int64_t stride,

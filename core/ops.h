@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "core/network.h"
+#include "core/winograd_cpu.h"
 
 namespace rgbd {
 
@@ -21,7 +22,8 @@ struct Backend {
   at::Device device;
   at::ScalarType dtype;  // of products; everything between them stays float32
   bool optimize;         // false: the published program's plain operations
-  bool cpu_forms;        // oneDNN's packed linears, the own attention kernel: float32 on the CPU, optimised
+  bool cpu_forms;        // oneDNN's packed linears, own attention and 3x3 convolutions: float32 on the CPU,
+                         // optimised
 };
 
 /// y = x Wᵀ + b.
@@ -57,16 +59,25 @@ struct LayerNorm {
 };
 
 /// Convolution with square kernel and symmetric padding.
-struct Conv {
+class Conv {
+ public:
   Conv() = default;
   /// weight [out, in, k, k], bias [out] or undefined; float32 on the CPU.
   Conv(const at::Tensor& weight, const at::Tensor& bias, int64_t stride, int64_t padding,
        const Backend& backend);
-  /// x [B, in, h, w] of any float type; returns the backend's dtype.
-  at::Tensor operator()(const at::Tensor& x) const;
+  /// x [B, in, h, w] of any float type; returns the backend's dtype, a map of its own.
+  at::Tensor operator()(const at::Tensor& x) const { return apply(x, {}, false); }
+  /// The same + add, a map like the result.
+  at::Tensor plus(const at::Tensor& x, const at::Tensor& add) const { return apply(x, add, false); }
+  /// relu(the same), relu(the same + add).
+  at::Tensor relu(const at::Tensor& x, const at::Tensor& add = {}) const { return apply(x, add, true); }
 
-  at::Tensor weight, bias;
-  int64_t stride = 1, padding = 0;
+ private:
+  at::Tensor apply(const at::Tensor& x, const at::Tensor& add, bool relu) const;
+
+  at::Tensor weight_, bias_;
+  int64_t stride_ = 1, padding_ = 0;
+  WinogradCpu winograd_;  // in place of the weights, where it is faster
 };
 
 /// at::conv2d or at::conv_transpose2d, in whole float32: what torch calls float32 is TF32 in cuDNN's

@@ -53,8 +53,9 @@ address_sanitizer() {
   fi
   status=0
   export ASAN_OPTIONS="detect_leaks=1"
-  run_tests address frames cuda-pixels device-frames holes temporal device engine engine-no-torch sharing refiner checkpoint torch_zip pickle seeded ops network \
-    light light-refusal raw-depth || status=1
+  run_tests address network-size frames postprocess cuda-pixels device-frames holes temporal device engine engine-no-torch \
+    sharing refiner checkpoint torch_zip pickle seeded ops winograd network light light-refusal light-fill light-hole-vote light-denoise \
+    light-edge-snap light-kernels raw-depth || status=1
   # The first test lists the plugins, and would be blamed for what theirs leak.
   export ASAN_OPTIONS="detect_leaks=0"
   run_tests address depthcolorize >/dev/null || status=1

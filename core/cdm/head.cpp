@@ -40,7 +40,7 @@ Head::Head(const Weights& weights, const Backend& backend) : backend_(backend) {
 }
 
 at::Tensor Head::ResidualUnit::operator()(const at::Tensor& x) const {
-  return conv2(conv1(at::relu(x)).relu_()).add_(x);
+  return conv2.plus(conv1.relu(at::relu(x)), x);
 }
 
 at::Tensor Head::refine(const RefineBlock& block, at::Tensor path, int64_t height, int64_t width) const {
@@ -71,7 +71,7 @@ at::Tensor Head::operator()(const std::array<at::Tensor, 4>& projected, int64_t 
     path = refine(refine_[i], path, height, width);
   }
   path = resize(output1_(path), rows * kPatch, columns * kPatch);
-  path = output3_(output2_(path).relu_()).relu_();
+  path = output3_.relu(output2_.relu(path));
   return path.squeeze(1).to(at::kFloat).contiguous();
 }
 

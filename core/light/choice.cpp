@@ -89,8 +89,11 @@ int64_t reach(const std::vector<Offset>& offsets) {
 
 Choice::Choice(const Weights& weights, const Backend& backend)
     : settings_(weights.settings()),
-      head_(weights.get("head.weight"), weights.get("head.bias"), 1, 0, backend),
-      fused_(backend.cpu_forms) {}
+      head_(weights.get("head.weight"), weights.get("head.bias"), 1, 0, backend) {
+  if (!backend.cpu_forms) return;
+  fused_weight_ = weights.get("head.weight").flatten(1);
+  fused_bias_ = weights.get("head.bias");
+}
 
 at::Tensor Choice::plain(const Evidence& e) const {
   const auto head = at::pixel_shuffle(head_(e.last), 2).to(at::kFloat);
@@ -99,9 +102,9 @@ at::Tensor Choice::plain(const Evidence& e) const {
 
 at::Tensor Choice::fused(const Evidence& e) const {
   FusedChoice in;
-  in.weight = head_.weight.flatten(1);
+  in.weight = fused_weight_;
   in.last = e.last.permute({0, 2, 3, 1}).contiguous();
-  in.bias = head_.bias;
+  in.bias = fused_bias_;
   in.margin = fused_margin(settings_);
   in.raw = at::constant_pad_nd(e.q, {in.margin, in.margin, in.margin, in.margin});
   in.border = 4 * ((reach(settings_.coarse) + 3) / 4);
@@ -115,7 +118,7 @@ at::Tensor Choice::fused(const Evidence& e) const {
 }
 
 at::Tensor Choice::operator()(const Evidence& evidence) const {
-  return fused_ ? fused(evidence) : plain(evidence);
+  return fused_weight_.defined() ? fused(evidence) : plain(evidence);
 }
 
 }  // namespace rgbd::light

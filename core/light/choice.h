@@ -35,9 +35,9 @@ class Choice {
   at::Tensor fused(const Evidence& evidence) const;
 
   Settings settings_;
-  Conv head_;  // to the logits of four pixels and their log correction of the fill, as pixel_shuffle takes
-               // them
-  bool fused_;
+  // To the logits of four pixels and their log correction of the fill, as pixel_shuffle takes them.
+  Conv head_;
+  at::Tensor fused_weight_, fused_bias_;  // the head's; undefined where it is not fused
 };
 
 /// fill * e^(s held softly within ±limit).

@@ -1,43 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// Eight pixels side by side through every step. Compiled twice from one source: for AVX2, and for whatever
-// the compiler's target has.
+// Two rows at a time, so that the head's answers for them stay in the second-level cache; eight pixels side
+// by side through every step.
 #include "core/light/choice_cpu.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
 
 #include <algorithm>
 #include <cstring>
 #include <limits>
 #include <vector>
 
+#include "core/lanes.h"
 #include "core/light/choice.h"
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define RGBD_LIGHT_AVX2 1
-#endif
+#include "core/recycled.h"
 
 namespace rgbd::light {
 namespace {
 
-constexpr int64_t kLanes = 8;
-constexpr int64_t kGrainRows = 8;
-constexpr int64_t kSlabRows = 64;
+constexpr int64_t kGrainPairs = 4;  // of rows
 constexpr int64_t kMostCandidates = 2 * kMostOffsets + kMostLevels + kMostRays + 1;
 
 typedef float Half __attribute__((vector_size(16)));
-typedef float Lanes __attribute__((vector_size(32)));
 typedef int32_t Mask __attribute__((vector_size(32)));
-#define RGBD_INLINE __attribute__((always_inline)) inline
-
-// By reference: passing 32-byte vectors by value depends on the target.
-RGBD_INLINE void load(const float* from, Lanes& to) {
-  std::memcpy(&to, from, sizeof to);
-}
-RGBD_INLINE void store(const Lanes& from, float* to) {
-  std::memcpy(to, &from, sizeof from);
-}
 
 /// even[0] odd[0] even[1] odd[1] …
 RGBD_INLINE void load_interleaved(const float* even, const float* odd, Lanes& to) {
@@ -148,17 +132,44 @@ RGBD_INLINE void choose_row(const Row& row, int64_t width, const Settings& s, La
   }
 }
 
-/// Some rows of one frame, few enough that the head's output for them stays in the cache.
-struct Slab {
-  int64_t frame, first, rows;  // the last two even
-  const float* head;           // [4 (candidates + 1), rows/2, W/2] without the bias
+/// What a thread works in: the features of two rows as product() reads them, and the head's answers without
+/// the bias.
+struct Room {
+  Room(const FusedChoice& in, int64_t pixels)
+      : features(static_cast<size_t>(in.last.size(3) * pixels)),
+        answers(static_cast<size_t>(in.weight.size(0) * pixels)),
+        extremes(static_cast<size_t>(2 * (in.fill.size(3) + 2 * in.margin))) {}
+  std::vector<float> features;  // [pixels / 24 or less][C][24 or less]
+  std::vector<float> answers;   // [4 (candidates + 1)][pixels]
+  std::vector<float> extremes;
 };
 
-/// Rows begin..end of the slab.
-RGBD_INLINE void choose_rows(const FusedChoice& in, const Settings& s, const Slab& slab, int64_t begin,
-                             int64_t end, float* out) {
+/// Half a row's pixels, in which the head sees four, up to whole vectors.
+int64_t room_pixels(int64_t width) {
+  return (width / 2 + kLanes - 1) / kLanes * kLanes;
+}
+
+/// answers = weight features of one row of `last`, `half` pixels long.
+RGBD_INLINE void ask_head(const FusedChoice& in, const float* last, int64_t half, int64_t pixels,
+                          Room& room) {
+  const int64_t channels = in.last.size(3);
+  for_pieces(
+      pixels, [&](int64_t first, int64_t vectors) __attribute__((always_inline)) {
+        const int64_t columns = vectors * kLanes;
+        float* const to = room.features.data() + first * channels;
+        for (int64_t x = 0; x < columns; ++x)
+          for (int64_t c = 0; c < channels; ++c)
+            to[c * columns + x] = first + x < half ? last[(first + x) * channels + c] : 0;
+      });
+  product(in.weight.const_data_ptr<float>(), in.weight.size(0), channels, room.features.data(), pixels,
+          room.answers.data(), pixels);
+}
+
+/// Pairs of rows begin..end of all frames'.
+RGBD_INLINE void choose_rows(const FusedChoice& in, const Settings& s, int64_t begin, int64_t end,
+                             float* out) {
   const int64_t height = in.fill.size(2), width = in.fill.size(3), half = width / 2;
-  const int64_t plane = slab.rows / 2 * half;
+  const int64_t pixels = room_pixels(width);
   const int64_t raw_stride = width + 2 * in.margin, coarse_stride = width + 2 * in.border;
   const float* bias = in.bias.const_data_ptr<float>();
   const int64_t count = s.candidates(), reach = s.keep_window / 2;
@@ -168,17 +179,18 @@ RGBD_INLINE void choose_rows(const FusedChoice& in, const Settings& s, const Sla
     for (int odd_row = 0; odd_row < 2; ++odd_row)
       for (int64_t lane = 0; lane < kLanes; ++lane)
         biases[odd_row][c][lane] = bias[4 * c + 2 * odd_row + lane % 2];
-  std::vector<float> extremes(static_cast<size_t>(2 * raw_stride));
+  Room room(in, pixels);
 
   Row row;
   row.values.resize(static_cast<size_t>(count - 1));
   row.even.resize(static_cast<size_t>(count + 1));
   row.odd.resize(static_cast<size_t>(count + 1));
-  for (int64_t i = begin; i < end; ++i) {
-    const int64_t b = slab.frame, y = slab.first + i;
+  for (int64_t i = 2 * begin; i < 2 * end; ++i) {
+    const int64_t b = i / height, y = i % height;
+    if (i % 2 == 0)
+      ask_head(in, in.last.const_data_ptr<float>() + i / 2 * half * in.last.size(3), half, pixels, room);
     const float* raw = in.raw.const_data_ptr<float>() + b * (height + 2 * in.margin) * raw_stride;
     const float* coarse = in.coarse.const_data_ptr<float>() + b * (height + 2 * in.border) * coarse_stride;
-    const float* head = slab.head + i / 2 * half;
     for (size_t c = 0; c < s.raw.size(); ++c)
       row.values[c] = raw + (in.margin + y + s.raw[c].dy) * raw_stride + in.margin + s.raw[c].dx;
     for (size_t c = 0; c < s.coarse.size(); ++c)
@@ -191,13 +203,13 @@ RGBD_INLINE void choose_rows(const FusedChoice& in, const Settings& s, const Sla
       row.values[count - 1 - s.rays + ray] =
           in.rays.const_data_ptr<float>() + ((b * s.rays + ray) * height + y) * width;
     for (int64_t c = 0; c <= count; ++c) {
-      row.even[c] = head + (4 * c + 2 * (i % 2)) * plane;
-      row.odd[c] = row.even[c] + plane;
+      row.even[c] = room.answers.data() + (4 * c + 2 * (i % 2)) * pixels;
+      row.odd[c] = row.even[c] + pixels;
     }
     row.bias = biases[i % 2];
-    columns(raw + (in.margin + y - reach) * raw_stride, s.keep_window, raw_stride, extremes.data(),
-            extremes.data() + raw_stride);
-    row.top = extremes.data() + in.margin;
+    columns(raw + (in.margin + y - reach) * raw_stride, s.keep_window, raw_stride, room.extremes.data(),
+            room.extremes.data() + raw_stride);
+    row.top = room.extremes.data() + in.margin;
     row.bottom = row.top + raw_stride;
     row.measured = raw + (in.margin + y) * raw_stride + in.margin;
     row.fill = in.fill.const_data_ptr<float>() + (b * height + y) * width;
@@ -207,15 +219,13 @@ RGBD_INLINE void choose_rows(const FusedChoice& in, const Settings& s, const Sla
   }
 }
 
-void choose_rows_anywhere(const FusedChoice& in, const Settings& s, const Slab& slab, int64_t begin,
-                          int64_t end, float* out) {
-  choose_rows(in, s, slab, begin, end, out);
+void choose_rows_anywhere(const FusedChoice& in, const Settings& s, int64_t begin, int64_t end, float* out) {
+  choose_rows(in, s, begin, end, out);
 }
-#if RGBD_LIGHT_AVX2
-__attribute__((target("avx2"))) void choose_rows_avx2(const FusedChoice& in, const Settings& s,
-                                                      const Slab& slab, int64_t begin, int64_t end,
-                                                      float* out) {
-  choose_rows(in, s, slab, begin, end, out);
+#ifdef RGBD_AVX2
+RGBD_AVX2 void choose_rows_avx2(const FusedChoice& in, const Settings& s, int64_t begin, int64_t end,
+                                float* out) {
+  choose_rows(in, s, begin, end, out);
 }
 #endif
 
@@ -227,23 +237,13 @@ int64_t fused_margin(const Settings& settings) {
 
 at::Tensor choose_cpu(const FusedChoice& in, const Settings& settings) {
   auto* choose = choose_rows_anywhere;
-#if RGBD_LIGHT_AVX2
-  if (__builtin_cpu_supports("avx2")) choose = choose_rows_avx2;
+#ifdef RGBD_AVX2
+  if (has_avx2()) choose = choose_rows_avx2;
 #endif
-  const int64_t frames = in.fill.size(0), height = in.fill.size(2);
-  auto out = at::empty(in.fill.sizes(), in.fill.options());
-  float* to = out.mutable_data_ptr<float>();
-  for (int64_t frame = 0; frame < frames; ++frame) {
-    for (int64_t first = 0; first < height; first += kSlabRows) {
-      const int64_t rows = std::min(kSlabRows, height - first);
-      // A product lays the logits out in planes, of even and odd rows and columns apart.
-      const auto last = in.last[frame].narrow(0, first / 2, rows / 2).flatten(0, 1);
-      const auto head = at::mm(in.weight, last.t());
-      const Slab slab{frame, first, rows, head.const_data_ptr<float>()};
-      at::parallel_for(0, rows, kGrainRows,
-                       [&](int64_t begin, int64_t end) { choose(in, settings, slab, begin, end, to); });
-    }
-  }
+  auto out = recycled(in.fill.sizes());
+  float* const to = out.mutable_data_ptr<float>();
+  at::parallel_for(0, in.fill.size(0) * in.fill.size(2) / 2, kGrainPairs,
+                   [&](int64_t begin, int64_t end) { choose(in, settings, begin, end, to); });
   return out;
 }
 

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CPU's form takes eight pixels side by side; it is compiled twice from one source, as choice_cpu.cpp.
+// The CPU's form takes eight pixels side by side.
 #include "core/light/denoise.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/abs.h>
 #include <ATen/ops/constant_pad_nd.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/where.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numeric>
 #include <vector>
 
+#include "core/lanes.h"
 #include "core/light/constants.h"
+#include "core/recycled.h"
 
 namespace rgbd::light {
 namespace {
@@ -30,18 +30,14 @@ at::Tensor noise(const at::Tensor& y, const at::Tensor& measured) {
   return (moved.sum({1, 2}, /*keepdim=*/true) / count).to(at::kFloat);
 }
 
-constexpr int64_t kLanes = 8;
 constexpr int64_t kGrainRows = 16;
 constexpr int64_t kMargin = 8;  // of zeros on both sides of a row: the farthest step
 static_assert(kDenoiseSteps.back() <= kMargin);
 
-typedef float Lanes __attribute__((vector_size(32)));
-#define RGBD_INLINE __attribute__((always_inline)) inline
-
 RGBD_INLINE void add_alike(const float* from, const Lanes& y, const Lanes& scale, Lanes& total,
                            Lanes& weight) {
   Lanes other;
-  std::memcpy(&other, from, sizeof other);
+  load(from, other);
   const Lanes away = (other - y) * scale;
   Lanes alike = 1.0f - away * away;
   const auto is_alike = alike > 0.0f;  // not where both are 0
@@ -56,13 +52,13 @@ RGBD_INLINE void average_row(const float* before, const float* row, const float*
                              float tolerance, float* out) {
   for (int64_t x = 0; x < width; x += kLanes) {
     Lanes y;
-    std::memcpy(&y, row + x, sizeof y);
+    load(row + x, y);
     const Lanes scale = 1.0f / (tolerance * y);
     Lanes total = 2.0f * y, weight = Lanes{} + 2.0f;
     add_alike(before + x, y, scale, total, weight);
     add_alike(behind + x, y, scale, total, weight);
     y = total / weight;
-    std::memcpy(out + x, &y, sizeof y);
+    store(y, out + x);
   }
 }
 
@@ -70,11 +66,9 @@ void average_row_anywhere(const float* before, const float* row, const float* be
                           float tolerance, float* out) {
   average_row(before, row, behind, width, tolerance, out);
 }
-#if defined(__x86_64__) && defined(__GNUC__)
-#define RGBD_LIGHT_AVX2 1
-__attribute__((target("avx2"))) void average_row_avx2(const float* before, const float* row,
-                                                      const float* behind, int64_t width, float tolerance,
-                                                      float* out) {
+#ifdef RGBD_AVX2
+RGBD_AVX2 void average_row_avx2(const float* before, const float* row, const float* behind, int64_t width,
+                                float tolerance, float* out) {
   average_row(before, row, behind, width, tolerance, out);
 }
 #endif
@@ -99,8 +93,8 @@ float noise_cpu(const float* y, const float* measured, int64_t height, int64_t w
 }
 
 auto* row_function() {
-#if RGBD_LIGHT_AVX2
-  if (__builtin_cpu_supports("avx2")) return average_row_avx2;
+#ifdef RGBD_AVX2
+  if (has_avx2()) return average_row_avx2;
 #endif
   return average_row_anywhere;
 }
@@ -134,7 +128,7 @@ at::Tensor denoised_cpu(const at::Tensor& y, const at::Tensor& measured, double 
   auto* const average = row_function();
   const int64_t height = y.size(1), width = y.size(2), lanes = (width + kLanes - 1) / kLanes * kLanes;
   const int64_t stride = lanes + 2 * kMargin;
-  auto out = at::empty(y.sizes(), maps.options());
+  auto out = recycled(y.sizes());
   const std::vector<float> none(stride);
   std::vector<float> one(height * stride), other(height * stride);  // rows between margins
   for (int64_t b = 0; b < y.size(0); ++b) {

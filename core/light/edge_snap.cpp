@@ -4,7 +4,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/constant_pad_nd.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "core/light/constants.h"
+#include "core/recycled.h"
 
 namespace rgbd::light {
 namespace {
@@ -129,7 +129,7 @@ at::Tensor snapped(const at::Tensor& y, const at::Tensor& colour, int64_t reach)
 at::Tensor snapped_cpu(const at::Tensor& y, const at::Tensor& colour, int64_t reach) {
   const int64_t height = y.size(1), width = y.size(2), pixels = height * width;
   const auto maps = y.contiguous(), colours = colour.contiguous();
-  auto out = at::empty(y.sizes(), maps.options());
+  auto out = recycled(y.sizes());
   std::vector<float> low(pixels), high(pixels);
   for (int64_t b = 0; b < y.size(0); ++b) {
     const float* const red = colours.const_data_ptr<float>() + 3 * b * pixels;

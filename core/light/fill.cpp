@@ -1,46 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/light/fill.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 
 namespace rgbd::light {
-namespace {
-
-/// at::cat(maps, 1) in the order that convolutions read, channels last, in one pass instead of two.
-at::Tensor side_by_side(const std::vector<at::Tensor>& maps) {
-  constexpr int64_t kGrain = 8192;
-  const int64_t frames = maps[0].size(0), height = maps[0].size(2), width = maps[0].size(3);
-  const int64_t pixels = height * width;
-  std::vector<at::Tensor> kept;
-  int64_t channels = 0;
-  for (const auto& map : maps) {
-    kept.push_back(map.contiguous());
-    channels += map.size(1);
-  }
-  auto out = at::empty({frames, channels, height, width},
-                       maps[0].options().memory_format(at::MemoryFormat::ChannelsLast));
-  float* const to = out.mutable_data_ptr<float>();
-  std::vector<const float*> from(static_cast<size_t>(channels));
-  for (int64_t b = 0; b < frames; ++b) {
-    auto plane = from.begin();
-    for (const auto& map : kept)
-      for (int64_t c = 0; c < map.size(1); ++c)
-        *plane++ = map.const_data_ptr<float>() + (b * map.size(1) + c) * pixels;
-    at::parallel_for(0, pixels, kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        for (int64_t c = 0; c < channels; ++c) to[(b * pixels + i) * channels + c] = from[c][i];
-    });
-  }
-  return out;
-}
-
-}  // namespace
-
 at::Tensor enlarged(const at::Tensor& x, int64_t factor) {
   return at::upsample_bilinear2d(x, {factor * x.size(2), factor * x.size(3)}, /*align_corners=*/false);
 }
@@ -68,7 +34,7 @@ at::Tensor smooth(const std::vector<at::Tensor>& fills, int64_t level) {
 }
 
 at::Tensor features(const at::Tensor& colour, const at::Tensor& mask, const std::vector<at::Tensor>& fills,
-                    const std::vector<int64_t>& differences, const at::Tensor& borders, bool cpu_form) {
+                    const std::vector<int64_t>& differences, const at::Tensor& borders) {
   const auto fine = fills[0].clamp_min(1e-4).log();
   std::vector<at::Tensor> out{colour, fine.clamp(-4, 4), mask};
   for (const auto level : differences) {
@@ -76,7 +42,7 @@ at::Tensor features(const at::Tensor& colour, const at::Tensor& mask, const std:
     out.push_back((fine - coarse).mul_(8).clamp_(-1, 1).mul_(mask));
   }
   if (borders.defined()) out.push_back(borders);
-  return cpu_form ? side_by_side(out) : at::cat(out, 1);
+  return at::cat(out, 1);
 }
 
 }  // namespace rgbd::light

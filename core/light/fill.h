@@ -16,11 +16,9 @@ std::vector<at::Tensor> push_pull(const at::Tensor& q, const at::Tensor& mask, i
 at::Tensor smooth(const std::vector<at::Tensor>& fills, int64_t level);
 
 /// colour [B, 3, H, W], mask [B, 1, H, W], fills of push_pull(q, mask), levels to see the fill against,
-/// borders() [B, 4, H, W] or undefined. Returns [B, 5 + differences + borders, H, W]; with `cpu_form`, for
-/// float32 on the CPU, the same bits with channels last.
+/// borders() [B, 4, H, W] or undefined. Returns [B, 5 + differences + borders, H, W].
 at::Tensor features(const at::Tensor& colour, const at::Tensor& mask, const std::vector<at::Tensor>& fills,
-                    const std::vector<int64_t>& differences, const at::Tensor& borders = {},
-                    bool cpu_form = false);
+                    const std::vector<int64_t>& differences, const at::Tensor& borders = {});
 
 /// Bilinear enlargement by a whole factor, corners not aligned.
 at::Tensor enlarged(const at::Tensor& x, int64_t factor);

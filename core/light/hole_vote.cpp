@@ -18,11 +18,13 @@
 #include <vector>
 
 #include "core/light/constants.h"
+#include "core/recycled.h"
 
 namespace rgbd::light {
 namespace {
 
 constexpr int64_t kGrain = 4096;  // holes
+constexpr int64_t kGrainRows = 32;
 
 /// y [B, h, w] enlarged to twice its size, then cut to that of `like`.
 at::Tensor doubled(const at::Tensor& y, const at::Tensor& like) {
@@ -65,6 +67,30 @@ at::Tensor guided_fill(at::Tensor q, const at::Tensor& colour) {
     q = at::where((q <= 0).logical_and(weight > kLeastWeight), total / weight, q);
   }
   return q;
+}
+
+/// near() of one frame.
+std::vector<uint8_t> near_cpu(const float* measured, int64_t height, int64_t width, int64_t far) {
+  const int64_t rows = (height + 1) / 2, columns = (width + 1) / 2;
+  std::vector<uint8_t> near(static_cast<size_t>(rows * columns));
+  for (int64_t y = 0; y < height; ++y)
+    for (int64_t x = 0; x < width; ++x) near[y / 2 * columns + x / 2] |= measured[y * width + x] > 0;
+  std::vector<uint8_t> seen(static_cast<size_t>(std::max(rows, columns)));
+  // One line of `size` cells `step` apart: 1 within `far` cells of where it was 1.
+  auto widen = [&](uint8_t* line, int64_t size, int64_t step) {
+    for (int64_t i = 0; i < size; ++i) seen[i] = line[i * step];
+    for (int64_t i = 0, since = far + 1; i < size; ++i) {
+      since = seen[i] ? 0 : since + 1;
+      line[i * step] = since <= far;
+    }
+    for (int64_t i = size - 1, since = far + 1; i >= 0; --i) {
+      since = seen[i] ? 0 : since + 1;
+      line[i * step] |= since <= far;
+    }
+  };
+  for (int64_t y = 0; y < rows; ++y) widen(near.data() + y * columns, columns, 1);
+  for (int64_t x = 0; x < columns; ++x) widen(near.data() + x, rows, columns);
+  return near;
 }
 
 /// One frame for vote_cpu().
@@ -150,6 +176,30 @@ at::Tensor halved(const at::Tensor& x) {
   return at::cat({means.slice(1, 0, 3), depth}, 1);
 }
 
+at::Tensor halved_cpu(const at::Tensor& x) {
+  const int64_t height = x.size(2), width = x.size(3), rows = (height + 1) / 2, columns = (width + 1) / 2;
+  const auto maps = x.contiguous();
+  const float* const from = maps.const_data_ptr<float>();
+  auto out = recycled({x.size(0), 4, rows, columns});
+  float* const to = out.mutable_data_ptr<float>();
+  at::parallel_for(0, x.size(0) * 4 * rows, kGrainRows, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t plane = i / rows, y = 2 * (i % rows);
+      const float *const above = from + (plane * height + y) * width, *const below = y + 1 < height
+                                                                                         ? above + width
+                                                                                         : above;
+      for (int64_t column = 0; column < columns; ++column) {
+        const int64_t left = 2 * column, right = std::min(left + 1, width - 1);
+        const float sum = above[left] + above[right] + below[left] + below[right];
+        const bool depth = plane % 4 == 3;
+        const int measured = (above[left] > 0) + (above[right] > 0) + (below[left] > 0) + (below[right] > 0);
+        to[i * columns + column] = sum / static_cast<float>(depth ? std::max(measured, 1) : 4);
+      }
+    }
+  });
+  return out;
+}
+
 at::Tensor vote(const at::Tensor& x, const at::Tensor& y, const at::Tensor& coarse, int64_t far) {
   const auto measured = x.select(1, 3) > 0;
   const auto wide = doubled(coarse, y);
@@ -165,14 +215,15 @@ at::Tensor vote(const at::Tensor& x, const at::Tensor& y, const at::Tensor& coar
 at::Tensor vote_cpu(const at::Tensor& x, const at::Tensor& y, const at::Tensor& coarse, int64_t far) {
   const int64_t height = y.size(1), width = y.size(2), pixels = height * width;
   const int64_t half_width = coarse.size(2), half_pixels = coarse.size(1) * half_width;
-  const auto maps = x.contiguous(), wide = coarse.contiguous(), close = near(x, far).contiguous();
+  const auto maps = x.contiguous(), wide = coarse.contiguous();
   auto out = y.clone(at::MemoryFormat::Contiguous);
   for (int64_t b = 0; b < y.size(0); ++b) {
     float* const to = out.mutable_data_ptr<float>() + b * pixels;
     Frame frame(maps.const_data_ptr<float>() + 4 * b * pixels, to, height, width);
     frame.spread();
     const float* const far_sighted = wide.const_data_ptr<float>() + b * half_pixels;
-    const float* const measured_near = close.const_data_ptr<float>() + b * half_pixels;
+    const auto measured_near =
+        near_cpu(maps.const_data_ptr<float>() + (4 * b + 3) * pixels, height, width, far);
     const auto& holes = frame.holes();
     at::parallel_for(0, static_cast<int64_t>(holes.size()), kGrain, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
@@ -180,7 +231,7 @@ at::Tensor vote_cpu(const at::Tensor& x, const at::Tensor& y, const at::Tensor& 
         const int64_t half = row / 2 * half_width + column / 2;
         float& depth = to[row * width + column];
         if (!(depth > 0) || !(far_sighted[half] > 0)) continue;
-        const bool is_near = measured_near[half] > 0;
+        const bool is_near = measured_near[half];
         const float fill = frame.fill(holes[i]), guided = fill > 0  ? fill
                                                           : is_near ? depth
                                                                     : far_sighted[half];

@@ -13,6 +13,8 @@ namespace rgbd::light {
 /// x [B, 4, h, w] as Network::forward() takes it, at half the size, odd sides rounded up: mean colour, mean
 /// of what is measured.
 at::Tensor halved(const at::Tensor& x);
+/// The same to float rounding for the CPU.
+at::Tensor halved_cpu(const at::Tensor& x);
 
 /// x as above, the network's answer y [B, h, w], its answer for halved(x), coarse [B, ⌈h/2⌉, ⌈w/2⌉]; `far`:
 /// the distance, in pixels of half the size, beyond which nothing measured is near. Returns y with its holes

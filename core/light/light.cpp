@@ -10,11 +10,12 @@
 #include "core/cuda_module.h"
 #include "core/device.h"
 #include "core/light/denoise.h"
+#include "core/light/edge_snap.h"
 #include "core/light/fill.h"
+#include "core/light/fill_cpu.h"
+#include "core/light/hole_vote.h"
 #include "core/light/range.h"
 #include "core/light/rays.h"
-#include "core/light/edge_snap.h"
-#include "core/light/hole_vote.h"
 
 namespace rgbd {
 namespace light {
@@ -33,7 +34,8 @@ at::Tensor Light::forward(const at::Tensor& x) {
   auto y = answer(x);
   // Only the CPU looks whether there are holes: others would have to be waited for.
   if (settings_.far > 0 && !(x.is_cpu() && (measured > 0).all().item<bool>()))
-    y = (backend_.cpu_forms ? vote_cpu : vote)(x, y, answer(halved(x)), settings_.far);
+    y = (backend_.cpu_forms ? vote_cpu : vote)(x, y, answer((backend_.cpu_forms ? halved_cpu : halved)(x)),
+                                               settings_.far);
   if (settings_.denoise > 0)
     y = (backend_.cpu_forms ? denoised_cpu : denoised)(y, measured, settings_.denoise);
   if (settings_.snap > 0) {
@@ -65,8 +67,9 @@ at::Tensor Light::answer(const at::Tensor& x) {
   evidence.q = padded(measured / median);
   evidence.low = s.hole_low * per_frame(range.low) / median;
   evidence.high = s.hole_high * per_frame(range.high) / median;
-  const auto mask = (evidence.q > 0).to(at::kFloat);
-  const auto fills = push_pull(evidence.q, mask, s.pyramid_levels);
+  const auto mask = backend_.cpu_forms ? at::Tensor() : (evidence.q > 0).to(at::kFloat);
+  const auto fills = backend_.cpu_forms ? push_pull_cpu(evidence.q, s.pyramid_levels)
+                                        : push_pull(evidence.q, mask, s.pyramid_levels);
   at::Tensor seen_borders;
   if (s.rays > 0) {
     auto* const find = backend_.cpu_forms ? rays_cpu : rays;
@@ -74,8 +77,10 @@ at::Tensor Light::answer(const at::Tensor& x) {
     evidence.rays = find(evidence.q);
     seen_borders = see(evidence.rays, evidence.q, fills[0]);
   }
+  const auto colour = padded(x.slice(1, 0, 3));
   const auto answer =
-      unet_(features(padded(x.slice(1, 0, 3)), mask, fills, s.differences, seen_borders, backend_.cpu_forms));
+      unet_(backend_.cpu_forms ? features_cpu(colour, evidence.q, fills, s.differences, seen_borders)
+                               : features(colour, mask, fills, s.differences, seen_borders));
   evidence.fill = fills[0];
   evidence.fill4 = fills[2];
   for (const auto level : s.smooth) evidence.smooth.push_back(smooth(fills, level));

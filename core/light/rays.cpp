@@ -5,12 +5,12 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/where.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
+
+#include "core/recycled.h"
 
 namespace rgbd::light {
 namespace {
@@ -67,7 +67,7 @@ at::Tensor rays(const at::Tensor& q) {
 at::Tensor rays_cpu(const at::Tensor& q) {
   const auto maps = q.contiguous();
   const int64_t frames = q.size(0), height = q.size(2), width = q.size(3), pixels = height * width;
-  auto out = at::empty({frames, kDirections, height, width}, maps.options());
+  auto out = recycled({frames, kDirections, height, width});
   for (int64_t b = 0; b < frames; ++b) {
     const float* from = maps.const_data_ptr<float>() + b * pixels;
     float* const to = out.mutable_data_ptr<float>() + b * kDirections * pixels;
@@ -89,7 +89,7 @@ at::Tensor borders(const at::Tensor& rays, const at::Tensor& q, const at::Tensor
 at::Tensor borders_cpu(const at::Tensor& rays, const at::Tensor& q, const at::Tensor& fill) {
   const auto maps = q.contiguous(), filled = fill.contiguous(), borders = rays.contiguous();
   const int64_t pixels = q.size(2) * q.size(3);
-  auto out = at::zeros(borders.sizes(), borders.options());
+  auto out = recycled(borders.sizes()).zero_();
   for (int64_t b = 0; b < q.size(0); ++b) {
     const float* const from = borders.const_data_ptr<float>() + b * kDirections * pixels;
     const float* const measured = maps.const_data_ptr<float>() + b * pixels;

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/light/unet.h"
 
-#include <ATen/ops/pixel_shuffle.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/pixel_unshuffle.h>
-#include <ATen/ops/upsample_bilinear2d.h>
+
+#include "core/light/enlarge_cpu.h"
+#include "core/light/fill.h"
+#include "core/light/fill_cpu.h"
 
 namespace rgbd::light {
 
 Unet::Unet(const Weights& weights, const Backend& backend)
-    : channels_last_(backend.optimize), fold_(backend.cpu_forms) {
+    : channels_last_(backend.optimize), cpu_forms_(backend.cpu_forms) {
   const auto& s = weights.settings();
   auto conv = [&](const std::string& key, int64_t stride, int64_t padding) {
     return Conv(weights.get(key + ".weight"), weights.get(key + ".bias"), stride, padding, backend);
@@ -16,12 +19,11 @@ Unet::Unet(const Weights& weights, const Backend& backend)
   auto block = [&](const std::string& key) {
     return Block{conv(key + ".conv1", 1, 1), conv(key + ".conv2", 1, 1)};
   };
-  for (int i = 0; i < 2; ++i) stem_[i] = conv("stem." + std::to_string(i), 1, 1);
-  // A 3x3 convolution of 2x2 pixels side by side in the channels is a 6x6 one in steps of 2 (12 ms instead of
-  // 17 on one thread at 640x480; GPUs prefer more channels).
-  if (fold_)
-    stem_[0] =
-        Conv(at::pixel_shuffle(weights.get("stem.0.weight"), 2), weights.get("stem.0.bias"), 2, 2, backend);
+  auto first = weights.get("stem.0.weight");
+  if (cpu_forms_)
+    first = at::constant_pad_nd(first, {0, 0, 0, 0, 0, padded_channels(s.features()) - 4 * s.features()});
+  stem_[0] = Conv(first, weights.get("stem.0.bias"), 1, 1, backend);
+  stem_[1] = conv("stem.1", 1, 1);
   for (size_t i = 0; i + 1 < s.widths.size(); ++i) {
     const auto down = "encoder." + std::to_string(i), up = "decoder." + std::to_string(i);
     Encoder encoder{conv(down + ".down", 2, 1), {}};
@@ -34,25 +36,26 @@ Unet::Unet(const Weights& weights, const Backend& backend)
 }
 
 at::Tensor Unet::Block::operator()(const at::Tensor& x) const {
-  return conv2(conv1(x).relu_()).add_(x).relu_();
+  return conv2.relu(conv1.relu(x), x);
 }
 
 Unet::Output Unet::operator()(const at::Tensor& features) const {
-  auto x = fold_ ? features : at::pixel_unshuffle(features, 2);
+  auto x = cpu_forms_ ? features : at::pixel_unshuffle(features, 2);
   if (channels_last_) x = x.contiguous(at::MemoryFormat::ChannelsLast);
-  for (const auto& layer : stem_) x = layer(x).relu_();
+  for (const auto& layer : stem_) x = layer.relu(x);
   std::vector<at::Tensor> skips{x};
   for (const auto& level : encoder_) {
-    x = level.down(x).relu_();
+    x = level.down.relu(x);
     for (const auto& block : level.blocks) x = block(x);
     skips.push_back(x);
   }
   Output out;
   for (size_t i = decoder_.size(); i-- > 0;) {
     const auto& level = decoder_[i];
-    auto& skip = skips[i];
-    x = at::upsample_bilinear2d(level.lateral(x), {skip.size(2), skip.size(3)}, /*align_corners=*/false);
-    x = level.block(skip.add_(x).relu_());
+    x = level.lateral(x);
+    x = cpu_forms_ && x.size(1) % 8 == 0 ? enlarge_add_cpu(x, skips[i])
+                                         : skips[i].add_(enlarged(x, 2)).relu_();
+    x = level.block(x);
     if (i == 1) out.coarse = coarse_(x);
   }
   out.last = x;

@@ -19,8 +19,8 @@ class Unet {
     at::Tensor coarse;  // [B, 1, H/4, W/4], log correction of the fill
     at::Tensor last;    // [B, widths[0], H/2, W/2], what the head sees
   };
-  /// features [B, Settings::features(), H, W] with sides that are multiples of the padding; any float type.
-  /// Returns the backend's.
+  /// What features() returns, any float type, or with cpu_forms what features_cpu() does; of maps with sides
+  /// that are multiples of the padding. Returns the backend's type.
   Output operator()(const at::Tensor& features) const;
 
  private:
@@ -38,7 +38,7 @@ class Unet {
     Block block;
   };
 
-  bool channels_last_, fold_;
+  bool channels_last_, cpu_forms_;
   Conv stem_[2];
   std::vector<Encoder> encoder_;
   std::vector<Decoder> decoder_;

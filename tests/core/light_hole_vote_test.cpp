@@ -130,9 +130,15 @@ TEST(LightHalved, TakesTheMeanOfWhatIsMeasured) {
     x[0][0].view({-1})[i] = colours[i];
     x[0][3].view({-1})[i] = depths[i];
   }
-  const auto half = light::halved(x);
-  EXPECT_TRUE(half[0][0].equal(at::tensor({3.F, 4.5F, 7.5F, 9.F}).view({2, 2})));  // edges are repeated
-  EXPECT_TRUE(half[0][3].equal(at::tensor({1.F, 1.F, 0.F, 2.F}).view({2, 2})));
+  for (const auto& half : {light::halved(x), light::halved_cpu(x)}) {
+    EXPECT_TRUE(half[0][0].equal(at::tensor({3.F, 4.5F, 7.5F, 9.F}).view({2, 2})));  // edges are repeated
+    EXPECT_TRUE(half[0][3].equal(at::tensor({1.F, 1.F, 0.F, 2.F}).view({2, 2})));
+  }
+  for (const auto& [height, width] : {std::pair{1, 1}, {1, 6}, {7, 1}, {64, 96}, {33, 70}}) {
+    const auto frames = at::rand({2, 4, height, width});
+    depth(frames).masked_fill_(depth(frames) < 0.5, 0);
+    EXPECT_TRUE(light::halved_cpu(frames).allclose(light::halved(frames), 1e-6)) << height << "x" << width;
+  }
 }
 
 }  // namespace
