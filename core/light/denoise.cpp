@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "core/lanes.h"
-#include "core/light/constants.h"
+#include "core/light/finishing.h"
 #include "core/recycled.h"
 
 namespace rgbd::light {

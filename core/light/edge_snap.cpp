@@ -13,7 +13,7 @@
 #include <limits>
 #include <vector>
 
-#include "core/light/constants.h"
+#include "core/light/finishing.h"
 #include "core/recycled.h"
 
 namespace rgbd::light {

@@ -17,7 +17,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "core/light/constants.h"
+#include "core/light/finishing.h"
 #include "core/recycled.h"
 
 namespace rgbd::light {
@@ -58,13 +58,13 @@ at::Tensor guided_fill(at::Tensor q, const at::Tensor& colour) {
         };
         const auto value = seen(around);
         const auto unlike = (seen(colours) - colour).square().sum(1);
-        const double beside = dy == 1 || dx == 1 ? kBeside : 1;
-        const auto alike = beside / (1 + kColourContrast * unlike).square() * (value > 0);
+        const double beside = dy == 1 || dx == 1 ? kVoteBeside : 1;
+        const auto alike = beside / (1 + kVoteContrast * unlike).square() * (value > 0);
         total = total + alike * value;
         weight = weight + alike;
       }
     }
-    q = at::where((q <= 0).logical_and(weight > kLeastWeight), total / weight, q);
+    q = at::where((q <= 0).logical_and(weight > kVoteLeast), total / weight, q);
   }
   return q;
 }
@@ -150,13 +150,13 @@ class Frame {
         if (!(fill_[there] > 0)) continue;
         const float r = red_[there] - red_[here], g = green_[there] - green_[here],
                     b = blue_[there] - blue_[here];
-        const float unlike = 1 + kColourContrast * (r * r + g * g + b * b);
-        const float alike = (row == p.row || column == p.column ? kBeside : 1) / (unlike * unlike);
+        const float unlike = 1 + kVoteContrast * (r * r + g * g + b * b);
+        const float alike = (row == p.row || column == p.column ? kVoteBeside : 1) / (unlike * unlike);
         total += alike * fill_[there];
         weight += alike;
       }
     }
-    return weight > kLeastWeight ? total / weight : 0;
+    return weight > kVoteLeast ? total / weight : 0;
   }
 
   const float *red_, *green_, *blue_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The embedded model's network: a U-Net that chooses among measured, coarse and filled depths; then holes are
 // voted on, noise is averaged and edges move, as the file's settings say. Mirrors
-// training/rgbdtrain/network.py to the letter (versions 2 and 3).
+// training/rgbdtrain/network.py and finishing.py to the letter (versions 2 and 3).
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames to network input. Expected numbers come from OpenCV 4.6 (`cv2.resize` on float64) and numpy on the same
-// generated pictures. What comes back is in postprocess_test.cpp.
+// Frames to network input. Expected numbers come from OpenCV 4.6 (`cv2.resize` on float64) and numpy on the
+// same generated pictures. What comes back is in postprocess_test.cpp.
 #include "core/frames.h"
 
 #include <gtest/gtest.h>

@@ -15,8 +15,8 @@ namespace rgbd::test {
 
 using Metadata = std::map<std::string, std::string>;
 
-/// The metadata of the models in tests/data/light-samples.txt: "light", "settings", "constants" or "rays",
-/// which alone is of version 3.
+/// The metadata of the models in tests/data/light-samples.txt: "light", "settings", "constants", "rays" or
+/// "far"; the last two are of version 3, the last with what follows the network's answer.
 Metadata light_metadata(const std::string& model = "light");
 
 /// The tensors that the metadata ask for (with core/light's own list of them: the samples check its names).

@@ -21,11 +21,11 @@
 #include "core/cuda/light/conv.h"
 #include "core/cuda/light/light.h"
 #include "core/light/denoise.h"
+#include "core/light/edge_snap.h"
 #include "core/light/fill.h"
+#include "core/light/hole_vote.h"
 #include "core/light/range.h"
 #include "core/light/rays.h"
-#include "core/light/edge_snap.h"
-#include "core/light/hole_vote.h"
 #include "tests/core/light_file.h"
 
 namespace rgbd {
@@ -292,7 +292,7 @@ TEST_F(LightKernels, EmbeddedModel) {
                 error.median().item<double>(), static_cast<long>((error > 1e-4).sum().item<int64_t>()),
                 static_cast<long>(y.numel()), static_cast<long>((error > 1e-2).sum().item<int64_t>()));
     if (precision == Precision::kFp32) {
-      EXPECT_LE((error > 1e-4).sum().item<int64_t>(), y.numel() / 1000);
+      EXPECT_LE((error <= 1e-4).logical_not().sum().item<int64_t>(), y.numel() / 1000);  // NaN differs
     } else {
       EXPECT_LT(error.median().item<float>(), 1e-3);
       EXPECT_LE((error > 1e-2).sum().item<int64_t>(), y.numel() / 50);

@@ -15,11 +15,11 @@
 #include <cmath>
 
 #include "core/light/denoise.h"
+#include "core/light/edge_snap.h"
+#include "core/light/hole_vote.h"
 #include "core/light/range.h"
 #include "core/light/rays.h"
 #include "core/light/settings.h"
-#include "core/light/edge_snap.h"
-#include "core/light/hole_vote.h"
 #include "core/network.h"
 #include "tests/core/light_file.h"
 #include "tests/core/seeded_network.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // core/light/edge_snap.cpp, a pixel a thread.
 #include "core/cuda/light/device.cuh"
-#include "core/light/constants.h"
+#include "core/light/finishing.h"
 
 namespace rgbd::cuda::light_kernels {
 namespace {

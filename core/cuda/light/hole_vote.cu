@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "core/cuda/light/device.cuh"
-#include "core/light/constants.h"
+#include "core/light/finishing.h"
 
 namespace rgbd::cuda::light_kernels {
 namespace {
@@ -64,13 +64,13 @@ __global__ void spread_kernel(const float* x, const float* from, Geometry g, int
       const float depth = from[other];
       if (!(depth > 0)) continue;
       const float r = red[other] - red[i], gr = green[other] - green[i], b = blue[other] - blue[i];
-      const float unlike = 1 + light::kColourContrast * (r * r + gr * gr + b * b);
-      const float alike = (dy == 0 || dx == 0 ? light::kBeside : 1.0f) / (unlike * unlike);
+      const float unlike = 1 + light::kVoteContrast * (r * r + gr * gr + b * b);
+      const float alike = (dy == 0 || dx == 0 ? light::kVoteBeside : 1.0f) / (unlike * unlike);
       total += alike * depth;
       weight += alike;
     }
   }
-  to[i] = weight > light::kLeastWeight ? total / weight : 0.0f;
+  to[i] = weight > light::kVoteLeast ? total / weight : 0.0f;
 }
 
 __global__ void vote_kernel(const float* x, const float* half, const float* coarse, const float* fill,

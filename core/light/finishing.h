@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The numbers in hole_vote.h, denoise.h and edge_snap.h, for CUDA's kernels too. As in
+// The numbers of hole_vote.cpp, denoise.cpp and edge_snap.cpp and of CUDA's kernels of these names. As in
 // training/rgbdtrain/finishing.py.
 #pragma once
 
@@ -10,11 +10,11 @@ namespace rgbd::light {
 // Distances, pixels, over which depths spread into holes, one after the other.
 inline constexpr std::array<int, 6> kVoteSteps = {1, 2, 4, 8, 16, 32};
 // Of the squared difference of colours, which makes pixels unlike.
-inline constexpr float kColourContrast = 100;
+inline constexpr float kVoteContrast = 100;
 // Weight of pixels beside, above and below; 1 of those at the corners.
-inline constexpr float kBeside = 1.6f;
+inline constexpr float kVoteBeside = 1.6f;
 // Below this sum of weights a hole is left to the next step.
-inline constexpr float kLeastWeight = 1e-3f;
+inline constexpr float kVoteLeast = 1e-3f;
 // Far from anything measured only half the size sees enough; it may leave the other two by this share.
 inline constexpr float kFarSlack = 0.25f;
 
@@ -23,7 +23,7 @@ inline constexpr std::array<int, 4> kDenoiseSteps = {1, 2, 4, 8};
 // Of one pixel, relative: what is farther off is no noise.
 inline constexpr float kMostNoise = 0.01f;
 
-// As kColourContrast.
+// As kVoteContrast.
 inline constexpr float kSnapContrast = 30;
 // Less difference of depth in a window is no edge.
 inline constexpr float kSnapEdge = 0.04f;
