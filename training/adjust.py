@@ -60,7 +60,7 @@ def change(network, texts):
     """NAME=VALUE texts to settings of the network."""
     for text in texts:
         name, value = text.split("=")
-        setattr(network.settings, name, type(getattr(network.settings, name))(float(value)))
+        setattr(network.settings, name, type(getattr(network.settings, name))(value))
 
 
 def main():

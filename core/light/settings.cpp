@@ -183,7 +183,7 @@ Settings read_settings(const Checkpoint& checkpoint) {
   s.min_valid = read.number<double>("min_valid", 0, 1);
   if (read.has("far")) s.far = read.number<int64_t>("far", 0, 16);
   if (read.has("denoise")) s.denoise = read.number<double>("denoise", 0, 50);
-  if (read.has("snap")) s.snap = read.number<int64_t>("snap", 0, 15);
+  if (read.has("snap")) s.snap = read.number<int64_t>("snap", 0, 7);
   s.input = read_input(read);
   return s;
 }

@@ -57,7 +57,7 @@ TEST(Metadata, ValuesFromANewerProgramAreNamed) {
   }
   EXPECT_TRUE(test::says(refusal_of("far", "17", "far"), "is no number from 0 to 16"));
   EXPECT_TRUE(test::says(refusal_of("denoise", "-1", "far"), "is no number from 0 to 50"));
-  EXPECT_TRUE(test::says(refusal_of("snap", "16", "far"), "is no number from 0 to 15"));
+  EXPECT_TRUE(test::says(refusal_of("snap", "8", "far"), "is no number from 0 to 7"));
   EXPECT_TRUE(test::says(refusal_of("rays", "8", "rays"), "rgbd.rays is '8': this program knows only '4'"));
 }
 

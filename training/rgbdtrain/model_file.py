@@ -54,6 +54,7 @@ def metadata(settings):
 
 def export(network, path, dtype=torch.float16):
     """Writes the weights (rounded to `dtype`) and the metadata."""
+    network.settings.check()
     tensors = {k: v.detach().cpu().to(dtype).contiguous() for k, v in network.state_dict().items()}
     save_file(tensors, str(path), metadata=metadata(network.settings))
 

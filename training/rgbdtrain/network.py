@@ -4,7 +4,8 @@ is averaged and edges move, as the settings say.
 
 `core/light` is the C++ twin; what is defined here to the letter (median, fill, rays, candidates, mode, clamps) is
 repeated there, so a change here is a change of `VERSION` (but for `far`, `denoise` and `snap`, additions that older
-programs leave out). All depth is inverse depth (1/m), 0 = none.
+programs leave out; one that knew `far` alone, before run 7c, takes the answer at half the size there). All depth is
+inverse depth (1/m), 0 = none.
 """
 from dataclasses import asdict, dataclass, replace
 
@@ -45,6 +46,12 @@ class Settings:
     snap: int = 0                   # edges of depth move to those of colour within so many pixels; 0: none do
 
     dict = asdict
+
+    def check(self):
+        """Raises ValueError for what the program would refuse."""
+        for name, most in {"far": 16, "denoise": 50, "snap": 7}.items():
+            if not 0 <= getattr(self, name) <= most:
+                raise ValueError(f"{name}={getattr(self, name)}: the program takes 0 to {most}")
 
 
 def conv(cin, cout, kernel=3, stride=1):

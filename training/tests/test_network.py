@@ -177,6 +177,15 @@ def test_what_is_done_to_the_answer_is_in_the_file(network, tmp_path):
     assert torch.equal(refine(loaded, few), few[:, 3])
 
 
+@pytest.mark.parametrize("name, value", [("far", 17), ("denoise", -1.0), ("snap", 8)])
+def test_what_the_program_refuses_is_not_written(tmp_path, name, value):
+    network = made_network()
+    network.settings = replace(SETTINGS, **{name: value})
+    with pytest.raises(ValueError, match=name):
+        model_file.export(network, tmp_path / "m.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
 def test_nearest_measured_depths():
     q = torch.tensor([[0, 0, 3, 0, 5],
                       [0, 0, 0, 0, 0],
