@@ -159,19 +159,37 @@ GstPad* fed_by(GstElement* source) {
 }
 }  // namespace
 
-void Rig::begin_flush(GstElement* source) {
+namespace {
+
+/// The same number, if it is one, as another event's.
+GstEvent* numbered(GstEvent* event, guint32 number) {
+  if (number) gst_event_set_seqnum(event, number);
+  return event;
+}
+
+}  // namespace
+
+void Rig::begin_flush(GstElement* source, guint32 number) {
   GstPad* pad = fed_by(source);
-  gst_pad_send_event(pad, gst_event_new_flush_start());
+  gst_pad_send_event(pad, numbered(gst_event_new_flush_start(), number));
   gst_object_unref(pad);
 }
 
-void Rig::end_flush(GstElement* source) {
+void Rig::end_flush(GstElement* source, guint32 number) {
   GstPad* pad = fed_by(source);
-  gst_pad_send_event(pad, gst_event_new_flush_stop(TRUE));
+  gst_pad_send_event(pad, numbered(gst_event_new_flush_stop(TRUE), number));
   GstSegment segment;
   gst_segment_init(&segment, GST_FORMAT_TIME);
   gst_pad_send_event(pad, gst_event_new_segment(&segment));
   gst_object_unref(pad);
+}
+
+void Rig::flush_both() {
+  const guint32 number = gst_util_seqnum_next();
+  begin_flush(rgb_, number);
+  begin_flush(depth_, number);
+  end_flush(rgb_, number);
+  end_flush(depth_, number);
 }
 
 void Rig::push_gap(GstElement* source, GstClockTime pts, GstClockTime duration) {

@@ -69,8 +69,10 @@ class Rig {
   void make_seekable();
   bool seek(GstClockTime to, GstSeekFlags flags = GST_SEEK_FLAG_FLUSH);
   /// The two halves of a flush of one pad. end_flush() also begins a new segment.
-  void begin_flush(GstElement* source);
-  void end_flush(GstElement* source);
+  void begin_flush(GstElement* source, guint32 number = 0);
+  void end_flush(GstElement* source, guint32 number = 0);
+  /// A flush of both pads, as a seek's: the element's task has stopped in it, and has nothing in the engine.
+  void flush_both();
   void push_gap(GstElement* source, GstClockTime pts, GstClockTime duration);
   void end();
 

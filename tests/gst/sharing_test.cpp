@@ -290,10 +290,7 @@ TEST_F(Sharing, ACancelledPairLeavesItsBatch) {
   for (unsigned frame = 0; frame < 10; ++frame) {
     flushes.push(100 + frame);
     flushes.wait_for_pairs(++pairs);  // it waits for company now
-    flushes.rig.begin_flush(flushes.rig.rgb());
-    flushes.rig.begin_flush(flushes.rig.depth());
-    flushes.rig.end_flush(flushes.rig.rgb());
-    flushes.rig.end_flush(flushes.rig.depth());
+    flushes.rig.flush_both();
     stays.push(frame);
     flushes.push(frame);
     ++pairs;
