@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blocks of tiles, few enough that what is made of them stays in the second-level cache: their 6x6 pixels are
-// transformed, multiplied by the transformed weights at each of the 36 places, and transformed to 4x4 pixels.
-// Eight channels lie side by side through every step. Compiled twice from one source: for AVX2 with FMA, and
-// for whatever the compiler's target has.
+// Blocks of tiles, few enough that what is made of them stays near the second-level cache: their 6x6 pixels
+// are transformed, multiplied by the transformed weights at each of the 36 places, and transformed to 4x4
+// pixels. Eight channels lie side by side through every step. Compiled twice from one source: for AVX2 with
+// FMA, and for whatever the compiler's target has.
 #include "core/winograd_cpu.h"
 
 #include <ATen/Parallel.h>
@@ -189,7 +189,7 @@ std::array<float, kPlaces> transform_weight(const float* g) {
 }  // namespace
 
 bool WinogradCpu::suits(const at::Tensor& weight) {
-  return weight.size(2) == 3 && weight.size(3) == 3 && weight.size(0) % kLanes == 0 &&
+  return has_avx2() && weight.size(2) == 3 && weight.size(3) == 3 && weight.size(0) % kLanes == 0 &&
          weight.size(1) % kLanes == 0 && weight.size(0) * weight.size(1) <= kMostWeights;
 }
 
@@ -209,6 +209,7 @@ WinogradCpu::WinogradCpu(const at::Tensor& weight, const at::Tensor& bias)
       }
     });
   });
+  TORCH_CHECK(!bias.defined() || bias.numel() == out_);
   if (bias.defined()) std::copy_n(bias.contiguous().const_data_ptr<float>(), out_, bias_.data());
 }
 
@@ -216,6 +217,7 @@ at::Tensor WinogradCpu::operator()(const at::Tensor& x, const at::Tensor& add, b
   constexpr auto kLast = at::MemoryFormat::ChannelsLast;
   const auto from = x.contiguous(kLast), also = add.defined() ? add.contiguous(kLast) : add;
   auto y = recycled({x.size(0), out_, x.size(2), x.size(3)}, kLast);
+  TORCH_CHECK(x.size(1) == in_ && (!add.defined() || add.sizes() == y.sizes()));
   const Image image{from.const_data_ptr<float>(),
                     also.defined() ? also.const_data_ptr<float>() : nullptr,
                     y.mutable_data_ptr<float>(),
@@ -225,15 +227,17 @@ at::Tensor WinogradCpu::operator()(const at::Tensor& x, const at::Tensor& add, b
                     out_,
                     relu};
   const int64_t tiles = x.size(0) * image.tiles();
-  const int64_t fitting = std::max<int64_t>(kBlockFloats / (kPlaces * (in_ + out_)), 1);
-  const int64_t count = (std::min(fitting, tiles) + kProductRows - 1) / kProductRows * kProductRows;
+  const int64_t count =
+      std::max<int64_t>(kBlockFloats / (kPlaces * (in_ + out_)) / kProductRows, 1) * kProductRows;
   auto* const convolve = block_function();
-  at::parallel_for(0, (tiles + count - 1) / count, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> before(kPlaces * count * in_), after(kPlaces * count * out_), zeros(in_);
-    for (int64_t i = begin; i < end; ++i)
-      convolve(
-          image, weight_.data(), bias_.data(),
-          {i * count, std::min((i + 1) * count, tiles), count, before.data(), after.data(), zeros.data()});
+  // Shared in fours: a deep map has fewer tiles than a block has room for.
+  at::parallel_for(0, (tiles + kProductRows - 1) / kProductRows, 1, [&](int64_t begin, int64_t end) {
+    const int64_t last = std::min(end * kProductRows, tiles);
+    const int64_t room = std::min(count, (end - begin) * kProductRows);
+    std::vector<float> before(kPlaces * room * in_), after(kPlaces * room * out_), zeros(in_);
+    for (int64_t i = begin * kProductRows; i < last; i += room)
+      convolve(image, weight_.data(), bias_.data(),
+               {i, std::min(i + room, last), room, before.data(), after.data(), zeros.data()});
   });
   return y;
 }

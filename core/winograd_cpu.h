@@ -11,7 +11,9 @@ namespace rgbd {
 
 class WinogradCpu {
  public:
-  /// Whether weights [out, in, 3, 3] of this shape are taken, and are faster so than in oneDNN.
+  /// Whether weights [out, in, 3, 3] of this shape are taken, and were faster so than in oneDNN where it was
+  /// tried: Zen 4, AVX2 and FMA, 24 to 224 channels, 8x10 to 240x320 (1.3 to 2.8 times). Intel's AVX-512 was
+  /// not.
   static bool suits(const at::Tensor& weight);
 
   WinogradCpu() = default;
@@ -19,8 +21,9 @@ class WinogradCpu {
   WinogradCpu(const at::Tensor& weight, const at::Tensor& bias);
 
   /// y = conv(x) + bias + add, below 0 made 0 if `relu`. x [B, in, h, w] float32, padded with one pixel of 0;
-  /// add undefined or as y. Returns [B, out, h, w], channels last. Within 1e-5 of y's largest value of the
-  /// direct form. Uses at::parallel_for; deterministic.
+  /// add undefined or as y. Returns [B, out, h, w], channels last. Within 4e-6 of y's largest value at 24
+  /// inputs, 1e-5 at 256: ten times the direct form's error. What is no number, or infinite, makes the whole
+  /// 4x4 tile NaN. Uses at::parallel_for; the same bits for any number of threads.
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& add, bool relu) const;
 
   explicit operator bool() const { return out_ > 0; }

@@ -71,6 +71,8 @@ at::Tensor enlarge_add_cpu(const at::Tensor& x, at::Tensor skip) {
 #ifdef RGBD_AVX2
   if (has_avx2()) add = enlarge_add_avx2;
 #endif
+  TORCH_CHECK(skip.size(0) == x.size(0) && skip.size(1) == x.size(1) && skip.size(2) == 2 * x.size(2) &&
+              skip.size(3) == 2 * x.size(3));
   const auto small = x.contiguous(at::MemoryFormat::ChannelsLast);
   skip = skip.contiguous(at::MemoryFormat::ChannelsLast);
   const float* const from = small.const_data_ptr<float>();

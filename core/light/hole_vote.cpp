@@ -191,9 +191,12 @@ at::Tensor halved_cpu(const at::Tensor& x) {
       for (int64_t column = 0; column < columns; ++column) {
         const int64_t left = 2 * column, right = std::min(left + 1, width - 1);
         const float sum = above[left] + above[right] + below[left] + below[right];
-        const bool depth = plane % 4 == 3;
+        if (plane % 4 != 3) {
+          to[i * columns + column] = sum / 4;
+          continue;
+        }
         const int measured = (above[left] > 0) + (above[right] > 0) + (below[left] > 0) + (below[right] > 0);
-        to[i * columns + column] = sum / static_cast<float>(depth ? std::max(measured, 1) : 4);
+        to[i * columns + column] = measured ? sum / static_cast<float>(measured) : 0;
       }
     }
   });

@@ -74,7 +74,10 @@ def find(root, torch_dir="", ask_python=python_torch, usr="/usr"):
 
 def dynamic(library, tag):
     """Names under a tag of a library's dynamic section."""
-    listing = subprocess.run(["readelf", "-d", library], capture_output=True, text=True, check=False).stdout
+    try:
+        listing = subprocess.run(["readelf", "-d", library], capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return []
     return re.findall(rf"\({tag}\).*\[(.+)\]", listing)
 
 
