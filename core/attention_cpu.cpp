@@ -12,6 +12,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/lanes.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #else
@@ -151,7 +153,7 @@ __attribute__((target("avx2,fma"))) void tile(const float* q, int64_t stride, in
 }  // namespace
 
 bool attention_cpu_supports(int64_t head_dim) {
-  static const bool cpu = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  static const bool cpu = has_avx2();
   return cpu && head_dim == kDim;
 }
 

@@ -88,7 +88,8 @@ at::Tensor Light::answer(const at::Tensor& x) {
   evidence.last = answer.last;
 
   const auto y = (choice_(evidence) * median).squeeze(1).slice(1, 0, height).slice(2, 0, width);
-  return at::where(passes_through(x), measured.squeeze(1), y);
+  const auto too_few = (range.n < s.enough(height, width)).view({-1, 1, 1});
+  return at::where(too_few, measured.squeeze(1), y);
 }
 
 }  // namespace light
