@@ -10,8 +10,15 @@ from .render import GLASS, Renderer
 from .textures import mask_atlas, texture_atlas
 
 # Share of a batch that each camera measures; batches take turns at the low-resolution factors.
-CAMERAS = {"stereo": 0.30, "structured": 0.20, "tof": 0.14, "low": 0.18, "clean": 0.18}
+CAMERAS = {"stereo": 0.30, "structured": 0.20, "tof": 0.18, "low": 0.18, "clean": 0.14}
 FACTORS = (2.0, 2.5, 3.33, 4.0, 5.0, 6.67)
+HALVES = 0.25    # share of crops at half the size, as the vote on holes sees a frame
+
+
+def mirrored(at, size):
+    """Places beyond size - 1, those of the mirror image."""
+    at = at % (2 * size - 2)
+    return torch.minimum(at, 2 * size - 2 - at)
 
 
 class Source:
@@ -65,16 +72,18 @@ class Source:
         return ((depth > 0).float().mean((1, 2)) >= 0.3) & (depth.flatten(1).amax(1) >= 0.2)
 
     def crops(self, count, height, width):
-        """Colour [B, 3, h, w] 0..1, clean depth, objects, depth through glass [B, 1, h, w] and focal length. Colour may be shifted against the rest:
-        a registration error moves the picture, never depth against its truth."""
+        """Colour [B, 3, h, w] 0..1, clean depth, objects, depth through glass [B, 1, h, w] and focal length. Some take every other pixel, and go
+        on with the frame's mirror image beyond its border. Colour may be shifted against the rest: a registration error moves the picture,
+        never depth against its truth."""
         gen, dev = self.gen, self.device
         draw = lambda top: torch.randint(0, max(top, 1), (count, 1, 1), generator=gen, device=dev)
         rand = lambda *s: torch.rand(count, *s, generator=gen, device=dev)
         frame = draw(self.filled)
         y0, x0 = draw(self.height - height + 1), draw(self.width - width + 1)
+        every = torch.where(rand(1, 1) < HALVES, 2, 1)
         row, column = torch.arange(height, device=dev)[None, :, None], torch.arange(width, device=dev)[None, None, :]
-        row = torch.where(rand(1, 1) < 0.2, height - 1 - row, row) + y0
-        column = torch.where(rand(1, 1) < 0.5, width - 1 - column, column) + x0
+        row = mirrored(torch.where(rand(1, 1) < 0.2, height - 1 - row, row) * every + y0, self.height)
+        column = mirrored(torch.where(rand(1, 1) < 0.5, width - 1 - column, column) * every + x0, self.width)
         shift = torch.where(rand(1, 1) < 0.45, 0, rand(1, 1) ** 2 * 8.5)
         angle = rand(1, 1) * 6.283
         stretch = torch.where(rand(1, 1) < 0.2, (rand(1, 1) - 0.5) * 0.016, 0.0)
@@ -87,7 +96,7 @@ class Source:
         cat = (frame * self.height + crow) * self.width + ccol
         colour = self.colour.view(-1, 3)[cat].permute(0, 3, 1, 2).float() / 255
         pick = lambda x: x.view(-1)[at][:, None]
-        return colour, pick(self.depth), pick(self.objects), pick(self.through), self.focal[frame.flatten()].view(-1, 1, 1, 1)
+        return colour, pick(self.depth), pick(self.objects), pick(self.through), (self.focal[frame.flatten()] / every.flatten()).view(-1, 1, 1, 1)
 
     def photograph(self, colour, draw):
         """Camera effects on colour: optics, exposure, white balance, tone, noise, swapped or missing channels."""

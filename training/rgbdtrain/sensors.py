@@ -194,7 +194,7 @@ def losses(noise, draw, depth, objects):
     y, x = row / h, column / w
     drop = field(1.2) > draw(2.2, 5)
     drop |= field(3.2) > draw(2.0, 4.5)
-    drop |= field(12.0) > draw(1.7, 4.5)
+    drop |= field(12.0) > draw(1.2, 4.5)
     drop |= field(30.0) > draw(1.0, 5.0)
     band = draw.chance(0.35)
     drop |= band & (x < draw(0, 0.12))
@@ -205,7 +205,7 @@ def losses(noise, draw, depth, objects):
     hexagon = torch.maximum(v, 0.87 * u + 0.5 * v)
     drop |= draw.chance(0.12) & (torch.where(draw.chance(0.5), (u * u + v * v).sqrt(), hexagon) > radius)
     for _ in range(3):
-        drop |= draw.chance(0.12) & ((x - draw()).abs() < draw(.02, .16)) & ((y - draw()).abs() < draw(.02, .16))
+        drop |= draw.chance(0.2) & ((x - draw()).abs() < draw(.02, .16)) & ((y - draw()).abs() < draw(.02, .16))
     far = depth.flatten(1).amax(1).view(-1, 1, 1, 1)
     drop |= draw.chance(0.12) & (depth > far * draw(0.5, 1.0))
     # Whole objects are lost (dark, shining, glass): speckled or but for compact patches, within their outline or
