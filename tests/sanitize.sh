@@ -29,8 +29,8 @@ run_tests() {
 thread_sanitizer() {
   [ $# -gt 0 ] || set -- engine-no-torch raw-depth depthcolorize rgbdtestsrc camera-to-refine refine-pairing \
     refine-flush refine-interrupt refine-caps refine-cuda refine-cuda-memory refine-fixation refine-model refine-latency \
-    refine-waiting refine-age refine-qos refine-output refine-offset refine-seek refine-bad_input refine-temporal gst-properties gst-states \
-    gst-stress
+    refine-waiting refine-age refine-qos refine-output refine-offset refine-seek refine-bad_input refine-bad_caps refine-temporal gst-properties \
+    gst-states gst-stress
   configure thread -Db_sanitize=thread
   # What libraries do that it cannot see into is not judged; threads of theirs have long histories.
   export TSAN_OPTIONS="ignore_noninstrumented_modules=1 history_size=7 second_deadlock_stack=1"
@@ -62,7 +62,8 @@ address_sanitizer() {
   export ASAN_OPTIONS="$slow"
   run_tests address depthcolorize rgbdtestsrc rgbdtestsrc-sensor camera-to-refine refine-pairing refine-flush refine-interrupt \
     refine-caps refine-cuda refine-cuda-memory refine-fixation refine-model refine-latency refine-waiting refine-age \
-    refine-qos refine-output refine-offset refine-seek refine-bad_input refine-temporal gst-properties gst-states gst-leaks gst-stress || status=1
+    refine-qos refine-output refine-offset refine-seek refine-bad_input refine-bad_caps refine-temporal gst-properties gst-states gst-leaks \
+    gst-stress || status=1
   # Torch beneath the elements: the slow way takes longer than its tests wait for a frame.
   export ASAN_OPTIONS="detect_leaks=0"
   run_tests address gst-sharing refine-hole || status=1
