@@ -4,6 +4,7 @@
 
     meson devenv -C build .venv-train/bin/python training/steadiness.py          (with their whole paths)
     ... steadiness.py --pairs IN        the same of still pairs under changing noise: IN/<seed>/<set>/<nn>_{rgb,depth}.png
+    ... steadiness.py --sequence IN EVAL_DEPTH.PY       the same of clean frames IN/rgb/*, IN/depth/*.png under the noise of that script
 
 flicker: median over pixels of the temporal standard deviation of depth, over depth. Where the scene moves, of the error:
 depth less the true depth of its moment. Only pixels that the sensor measured in every frame count, for raw and refined alike.
@@ -12,6 +13,7 @@ differ by more than 5 % in this frame or the one before, but not in both. absrel
 raw measured and every refined depth has. Raw is in metres' share, refined as a multiple of raw.
 """
 import argparse
+import importlib.util
 import os
 import subprocess
 import tempfile
@@ -49,8 +51,8 @@ def generated(folder, sensor, motion, seed, frames, speed, properties):
     return raw, truth, refined
 
 
-def still(folder, pairs, temporal):
-    """Raw and refined steps of pairs of one view, as a sequence."""
+def through_the_program(folder, pairs, temporal):
+    """Raw and refined steps of pairs, as a sequence."""
     for n, (rgb, depth) in enumerate(pairs):
         for kind, path in (("rgb", rgb), ("depth", depth)):
             link = folder / f"{kind}_{n:05d}{path.suffix}"
@@ -63,6 +65,21 @@ def still(folder, pairs, temporal):
     raw = [cv2.imread(str(depth), cv2.IMREAD_UNCHANGED) for _, depth in pairs]
     size = refined.shape[:0:-1]
     return np.stack([cv2.resize(d, size, interpolation=cv2.INTER_NEAREST) for d in raw]), refined
+
+
+def noisy(folder, clean, evaluation, kind):
+    """[(colour, depth file)] of the clean frames' folder under noise of a kind, and the true steps [frames, H, W]."""
+    spec = importlib.util.spec_from_file_location("eval_depth", evaluation)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    pairs, truth = [], []
+    for n, (rgb, depth) in enumerate(zip(sorted(clean.glob("rgb/*")), sorted(clean.glob("depth/*.png")))):
+        z = script.load_depth(str(depth))
+        measured, _ = script.corrupt(z, cv2.imread(str(rgb)), np.random.default_rng([n, 7]), kind)
+        pairs.append((rgb, folder / f"noisy_{n:05d}.png"))
+        cv2.imwrite(str(pairs[-1][1]), np.round(measured * 1000).astype(np.uint16))
+        truth.append(np.round(z * 1000).astype(np.uint16))
+    return pairs, np.stack(truth)
 
 
 def flicker(steps, truth, pixels):
@@ -123,6 +140,7 @@ def print_row(name, measures):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--pairs", metavar="IN", type=Path, help="folder of still pairs instead of generated sequences")
+    p.add_argument("--sequence", nargs=2, metavar=("IN", "EVAL_DEPTH.PY"), type=Path, help="folder of clean frames instead of generated sequences")
     p.add_argument("--temporal", nargs="+", default=["0", "0.6"], metavar="T", help="values of the property to compare")
     p.add_argument("--sensors", nargs="+", default=SENSORS[:3], choices=SENSORS)
     p.add_argument("--motions", nargs="+", default=MOTIONS, choices=MOTIONS)
@@ -141,12 +159,18 @@ def main():
                 views[f"{rgb.parent.name}/{depth.name[:-len('_depth.png')]}"].append((rgb, depth))
             heading("view", ["flicker"], a.temporal)
             for view, pairs in views.items():
-                results = [still(folder, pairs, t) for t in a.temporal]
+                results = [through_the_program(folder, pairs, t) for t in a.temporal]
                 print_row(view, row(results[0][0], None, [refined for _, refined in results]))
                 for path in folder.iterdir():
                     path.unlink()
             return
         heading("sensor, what moves", ["flicker", "trail", "absrel"], a.temporal)
+        if a.sequence:
+            for kind in ("stereo", "sl", "tof"):
+                pairs, truth = noisy(folder, *a.sequence, kind)
+                results = [through_the_program(folder, pairs, t) for t in a.temporal]
+                print_row(f"{kind}, the sequence's", row(results[0][0], truth, [refined for _, refined in results]))
+            return
         for sensor in a.sensors:
             for motion in a.motions:
                 results = [generated(folder, sensor, motion, a.seed, a.frames, a.speed, f"temporal={t}") for t in a.temporal]
