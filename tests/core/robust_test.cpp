@@ -30,13 +30,13 @@ struct Most {
 /// follow those of colour, which takes a tenth off the errors of measured pixels and a seventh off those of
 /// holes (core/light/edge_snap.h); colour that is wrong or none gives that away again, but little more:
 /// kWithoutEdges.
-constexpr Most kColourOff{0.1, 0.23};        // holes, .136 to .212
-constexpr Most kNoColour{0.15, 0.33};        // .127, .304
-constexpr Most kNoiseForColour{0.15, 0.26};  // .132, .236
-constexpr Most kQuarterSize{0.18, 0.1};      // measured pixels, .164
+constexpr Most kColourOff{0.1, 0.23};        // holes, .143 to .208
+constexpr Most kNoColour{0.15, 0.33};        // .126, .303
+constexpr Most kNoiseForColour{0.15, 0.26};  // .126, .237
+constexpr Most kQuarterSize{0.18, 0.1};      // measured pixels, .175
 /// Errors of the same model with no edge moved, colours as they are: where colours change, these move by less
 /// than kMore.
-constexpr double kWithoutEdgesMeasured = 0.0195, kWithoutEdgesHoles = 0.0608, kMore = 0.15;
+constexpr double kWithoutEdgesMeasured = 0.0192, kWithoutEdgesHoles = 0.0591, kMore = 0.15;
 constexpr uint32_t kSeeds = 10;
 using Steps = std::vector<uint16_t>;  // millimetres, 0 = no depth
 
