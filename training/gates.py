@@ -12,7 +12,7 @@ its layout (validation_set.py makes some). OUT: a folder for inputs and results.
   shift           stereo noise of the first seed, the colour 1 to 6 pixels beside the depth: kept pixels against the reference
   phone           clean frames at 192x144 under the full-size colour, against the reference
 Columns: ours / best classical filter (median for fly): ratio, of errors or of what is missing to 1; k measured pixels,
-h holes, e within 5 px of depth edges. Where frames have under 1 % measured, a second row leaves them out. --args is handed to rgbd-refine ("--model FILE --input-size 240").
+h holes, e within 5 px of depth edges. Where pairs have under 1 % measured, a second row leaves them out (of so many pairs and seeds). --args is handed to rgbd-refine ("--model FILE --input-size 240").
 """
 import argparse
 import importlib.util
@@ -28,7 +28,7 @@ import numpy as np
 
 COLUMNS = (("kept", "absrel"), ("hole", "absrel"), ("hole", "d105"), ("edge", "d105"), ("misc", "fly"))
 NOISE = ("stereo", "sl", "tof")
-PASSES_THROUGH = 0.01    # less measured than this share: the element leaves such a frame as it is
+PASSES_THROUGH = 0.01    # less measured than this share: the shipped model leaves such a frame as it is
 
 
 def refine(a, folder, inputs):
@@ -59,6 +59,8 @@ def scores(a, kind, seed):
                    check=True, stdout=subprocess.DEVNULL)
     refine(a, a.out / name, inputs)
     found = evaluate(a, options, name)
+    for pair, zones in found["raw"].items():
+        zones["measured"] = float((cv2.imread(str(inputs / f"{pair}_depth.png"), cv2.IMREAD_UNCHANGED) > 0).mean())
     if a.also:
         subprocess.run([sys.executable, a.also, inputs, a.out / f"{name}-also"], check=True, stdout=subprocess.DEVNULL)
         found["vendor"] = evaluate(a, options, f"{name}-also", methods=False)["pred"]
@@ -78,8 +80,7 @@ def averaged(runs):
 
 def measured_enough(run):
     """The same scores without the pairs that pass through."""
-    share = {pair: zones["kept"]["n"] / zones["all"]["n"] if zones["kept"] else 0 for pair, zones in run["raw"].items()}
-    return {m: {pair: zones for pair, zones in pairs.items() if share[pair] >= PASSES_THROUGH} for m, pairs in run.items()}
+    return {m: {pair: zones for pair, zones in pairs.items() if run["raw"][pair]["measured"] >= PASSES_THROUGH} for m, pairs in run.items()}
 
 
 def cell(table, key):
@@ -102,9 +103,10 @@ def table(a):
         runs = [scores(a, kind, seed) for seed in (a.seeds if kind != "real" else [0])]
         whole[kind] = averaged(runs)
         rows = {kind: whole[kind]}
-        few = sum(len(run["raw"]) - len(measured_enough(run)["raw"]) for run in runs) if kind in NOISE else 0
-        if few:
-            rows[f"{kind} without {few} frames that pass through"] = averaged([measured_enough(run) for run in runs])
+        enough = [measured_enough(run) for run in runs]
+        pairs, left = (sum(len(run["raw"]) for run in some) for some in (runs, enough))
+        if left < pairs:
+            rows[f"{kind}, {left} of {pairs} (the others pass through)"] = averaged([run for run in enough if run["raw"]])
         for name, row in rows.items():
             cells = [cell(row, key) if not (kind == "hold" and key[0] == "kept") else "" for key in COLUMNS]
             print(f"| {name} | " + " | ".join(cells) + f" | {row['pred']['kept', 'cov']:.3f}, {row['pred']['hole', 'cov']:.3f} |", flush=True)

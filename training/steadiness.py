@@ -4,7 +4,8 @@
 
     meson devenv -C build .venv-train/bin/python training/steadiness.py          (with their whole paths)
     ... steadiness.py --pairs IN        the same of still pairs under changing noise: IN/<seed>/<set>/<nn>_{rgb,depth}.png
-    ... steadiness.py --sequence IN EVAL_DEPTH.PY       the same of clean frames IN/rgb/*, IN/depth/*.png under the noise of that script
+    ... steadiness.py --sequence IN EVAL_DEPTH.PY       the same of clean frames IN/rgb/NN.*, IN/depth/NN.png under the noise of that script,
+                                    which draws the camera anew in each frame, too: its amount, its resolution
 
 flicker: median over pixels of the temporal standard deviation of depth, over depth. Where the scene moves, of the error:
 depth less the true depth of its moment. Only pixels that the sensor measured in every frame count, for raw and refined alike.
@@ -23,6 +24,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+SEQUENCE_SEED = 7    # of the noise of --sequence, beside the frame's number
 SENSORS = ("stereo", "structured-light", "tof", "none")
 MOTIONS = ("none", "objects", "camera", "both")
 WIDTH, HEIGHT = 640, 480
@@ -68,15 +70,20 @@ def through_the_program(folder, pairs, temporal):
 
 
 def noisy(folder, clean, evaluation, kind):
-    """[(colour, depth file)] of the clean frames' folder under noise of a kind, and the true steps [frames, H, W]."""
+    """[(colour, depth file)] of the clean frames' folder under noise of a kind, and the true steps [frames, H, W] of colour's size."""
+    numbered = lambda kind: {int(path.stem): path for path in clean.glob(f"{kind}/*")}
+    colours, depths = numbered("rgb"), numbered("depth")
+    if not colours or colours.keys() != depths.keys():
+        raise SystemExit(f"{clean}: wants rgb/NN.* and depth/NN.png of the same numbers")
     spec = importlib.util.spec_from_file_location("eval_depth", evaluation)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     pairs, truth = [], []
-    for n, (rgb, depth) in enumerate(zip(sorted(clean.glob("rgb/*")), sorted(clean.glob("depth/*.png")))):
-        z = script.load_depth(str(depth))
-        measured, _ = script.corrupt(z, cv2.imread(str(rgb)), np.random.default_rng([n, 7]), kind)
-        pairs.append((rgb, folder / f"noisy_{n:05d}.png"))
+    for n in sorted(colours):
+        colour = cv2.imread(str(colours[n]))
+        z = script.up(script.load_depth(str(depths[n])), colour.shape[:2])
+        measured, _ = script.corrupt(z, colour, np.random.default_rng([n, SEQUENCE_SEED]), kind)
+        pairs.append((colours[n], folder / f"noisy_{n:05d}.png"))
         cv2.imwrite(str(pairs[-1][1]), np.round(measured * 1000).astype(np.uint16))
         truth.append(np.round(z * 1000).astype(np.uint16))
     return pairs, np.stack(truth)
@@ -139,8 +146,9 @@ def print_row(name, measures):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--pairs", metavar="IN", type=Path, help="folder of still pairs instead of generated sequences")
-    p.add_argument("--sequence", nargs=2, metavar=("IN", "EVAL_DEPTH.PY"), type=Path, help="folder of clean frames instead of generated sequences")
+    given = p.add_mutually_exclusive_group()
+    given.add_argument("--pairs", metavar="IN", type=Path, help="folder of still pairs instead of generated sequences")
+    given.add_argument("--sequence", nargs=2, metavar=("IN", "EVAL_DEPTH.PY"), type=Path, help="folder of clean frames instead of generated sequences")
     p.add_argument("--temporal", nargs="+", default=["0", "0.6"], metavar="T", help="values of the property to compare")
     p.add_argument("--sensors", nargs="+", default=SENSORS[:3], choices=SENSORS)
     p.add_argument("--motions", nargs="+", default=MOTIONS, choices=MOTIONS)
@@ -169,7 +177,7 @@ def main():
             for kind in ("stereo", "sl", "tof"):
                 pairs, truth = noisy(folder, *a.sequence, kind)
                 results = [through_the_program(folder, pairs, t) for t in a.temporal]
-                print_row(f"{kind}, the sequence's", row(results[0][0], truth, [refined for _, refined in results]))
+                print_row(f"{kind}, as in the sequence", row(results[0][0], truth, [refined for _, refined in results]))
             return
         for sensor in a.sensors:
             for motion in a.motions:

@@ -12,11 +12,11 @@ from .textures import mask_atlas, texture_atlas
 # Share of a batch that each camera measures; batches take turns at the low-resolution factors.
 CAMERAS = {"stereo": 0.30, "structured": 0.20, "tof": 0.18, "low": 0.18, "clean": 0.14}
 FACTORS = (2.0, 2.5, 3.33, 4.0, 5.0, 6.67)
-HALVES = 0.25    # share of crops at half the size, as the vote on holes sees a frame
+HALVES = 0.25    # share of crops of every other pixel: nearly what the vote on holes sees, a measured frame at half the size
 
 
 def mirrored(at, size):
-    """Places beyond size - 1, those of the mirror image."""
+    """Places outside 0 … size - 1, those of the mirror image, in which the border is not repeated."""
     at = at % (2 * size - 2)
     return torch.minimum(at, 2 * size - 2 - at)
 
@@ -76,23 +76,23 @@ class Source:
         on with the frame's mirror image beyond its border. Colour may be shifted against the rest: a registration error moves the picture,
         never depth against its truth."""
         gen, dev = self.gen, self.device
-        draw = lambda top: torch.randint(0, max(top, 1), (count, 1, 1), generator=gen, device=dev)
         rand = lambda *s: torch.rand(count, *s, generator=gen, device=dev)
-        frame = draw(self.filled)
-        y0, x0 = draw(self.height - height + 1), draw(self.width - width + 1)
+        below = lambda top: (rand(1, 1) * top).long()
+        frame = below(max(self.filled, 1))
         every = torch.where(rand(1, 1) < HALVES, 2, 1)
+        y0, x0 = (below((size - every * (crop - 1)).clamp(min=1)) for size, crop in ((self.height, height), (self.width, width)))
         row, column = torch.arange(height, device=dev)[None, :, None], torch.arange(width, device=dev)[None, None, :]
-        row = mirrored(torch.where(rand(1, 1) < 0.2, height - 1 - row, row) * every + y0, self.height)
-        column = mirrored(torch.where(rand(1, 1) < 0.5, width - 1 - column, column) * every + x0, self.width)
+        row = torch.where(rand(1, 1) < 0.2, height - 1 - row, row) * every + y0
+        column = torch.where(rand(1, 1) < 0.5, width - 1 - column, column) * every + x0
         shift = torch.where(rand(1, 1) < 0.45, 0, rand(1, 1) ** 2 * 8.5)
         angle = rand(1, 1) * 6.283
         stretch = torch.where(rand(1, 1) < 0.2, (rand(1, 1) - 0.5) * 0.016, 0.0)
         def place(at, top, offset):
             middle = at.double().mean((1, 2), keepdim=True)
-            return ((at - middle) * (1 + stretch) + middle + offset).round().long().clamp(0, top - 1)
+            return mirrored(((at - middle) * (1 + stretch) + middle + offset).round().long(), top)
         crow = place(row, self.height, shift * angle.sin())
         ccol = place(column, self.width, shift * angle.cos())
-        at = (frame * self.height + row) * self.width + column
+        at = (frame * self.height + mirrored(row, self.height)) * self.width + mirrored(column, self.width)
         cat = (frame * self.height + crow) * self.width + ccol
         colour = self.colour.view(-1, 3)[cat].permute(0, 3, 1, 2).float() / 255
         pick = lambda x: x.view(-1)[at][:, None]
