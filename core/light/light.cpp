@@ -31,26 +31,21 @@ at::Tensor Light::forward(const at::Tensor& x) {
   if (x.dim() != 4 || x.size(1) != 4 || x.numel() == 0)
     throw Error(ErrorCode::kInternal, "network input must be [B, 4, h, w]");
   const auto measured = x.select(1, 3);
-  auto y = answer(x);
+  auto [y, too_few] = answer(x);
   // Only the CPU looks whether there are holes: others would have to be waited for.
   if (settings_.far > 0 && !(x.is_cpu() && (measured > 0).all().item<bool>()))
-    y = (backend_.cpu_forms ? vote_cpu : vote)(x, y, answer((backend_.cpu_forms ? halved_cpu : halved)(x)),
+    y = (backend_.cpu_forms ? vote_cpu : vote)(x, y, answer((backend_.cpu_forms ? halved_cpu : halved)(x)).y,
                                                settings_.far);
   if (settings_.denoise > 0)
     y = (backend_.cpu_forms ? denoised_cpu : denoised)(y, measured, settings_.denoise);
   if (settings_.snap > 0) {
     const auto moved = (backend_.cpu_forms ? snapped_cpu : snapped)(y, x.slice(1, 0, 3), settings_.snap);
-    y = at::where(passes_through(x), y, moved);
+    y = at::where(too_few, y, moved);
   }
   return y;
 }
 
-at::Tensor Light::passes_through(const at::Tensor& x) const {
-  const auto measured = (x.select(1, 3) > 0).sum({1, 2}, /*keepdim=*/true);
-  return measured < settings_.enough(x.size(2), x.size(3));
-}
-
-at::Tensor Light::answer(const at::Tensor& x) {
+Light::Answer Light::answer(const at::Tensor& x) {
   const auto& s = settings_;
   const auto height = x.size(2), width = x.size(3);
   const auto measured = x.slice(1, 3);
@@ -89,7 +84,7 @@ at::Tensor Light::answer(const at::Tensor& x) {
 
   const auto y = (choice_(evidence) * median).squeeze(1).slice(1, 0, height).slice(2, 0, width);
   const auto too_few = (range.n < s.enough(height, width)).view({-1, 1, 1});
-  return at::where(too_few, measured.squeeze(1), y);
+  return {at::where(too_few, measured.squeeze(1), y), too_few};
 }
 
 }  // namespace light

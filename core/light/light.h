@@ -26,10 +26,12 @@ class Light final : public Network {
   at::Tensor forward(const at::Tensor& x) override;
 
  private:
+  struct Answer {
+    at::Tensor y;        // [B, h, w]
+    at::Tensor too_few;  // [B, 1, 1] bool: too few measured pixels, of which y is as measured
+  };
   /// The U-Net's choice, at one size.
-  at::Tensor answer(const at::Tensor& x);
-  /// [B, 1, 1]: which frames have too few measured pixels.
-  at::Tensor passes_through(const at::Tensor& x) const;
+  Answer answer(const at::Tensor& x);
 
   Settings settings_;
   uint64_t parameters_;
