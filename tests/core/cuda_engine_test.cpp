@@ -6,12 +6,19 @@
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "core/engine.h"
 #include "tests/core/cuda_memory.h"
 #include "tests/core/stand_in.h"
 
@@ -19,7 +26,7 @@ namespace rgbd {
 namespace {
 
 using namespace test;  // NOLINT: the whole of it
-using CudaEngine = CudaFrames;
+using CudaEngine = OnGpu;
 
 /// `stream` stops there until the gate is opened.
 void stop(cudaStream_t stream, Gate& gate) {
@@ -317,7 +324,9 @@ TEST_F(CudaEngine, BatchesOfCamerasGetTheirOwnDepth) {
     pending.push_back(submit(cameras[i], callers[i], colours[i]->view, depth.view, outs[i]->view));
   }
   for (size_t i = 0; i < 3; ++i) {
-    EXPECT_EQ(pending[i]->wait()->batch, 3u);
+    const auto result = pending[i]->wait();
+    ASSERT_TRUE(result);
+    EXPECT_EQ(result->batch, 3u);
     EXPECT_EQ(outs[i]->bytes, refined_by_the_cpu(colours[i]->view, depth.view, 56, 42)) << i;
   }
 }

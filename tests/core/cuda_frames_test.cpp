@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/core/cuda_memory.h"
 #include "tests/core/stand_in.h"
@@ -13,6 +16,7 @@ namespace rgbd {
 namespace {
 
 using namespace test;  // NOLINT: the whole of it
+using CudaFrames = OnGpu;
 
 TEST_F(CudaFrames, PrepareEveryFormatAndSizeAsTheCpu) {
   const c10::InferenceMode inference;

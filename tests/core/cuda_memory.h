@@ -2,13 +2,18 @@
 // Frames in the memory of the first CUDA device, for tests that skip where there is none.
 #pragma once
 
+#include <c10/core/Device.h>
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <vector>
 
 #include "core/device.h"
+#include "core/rgbd.h"
 #include "tests/core/frame_cases.h"
 
 namespace rgbd::test {
@@ -16,10 +21,11 @@ namespace rgbd::test {
 inline const at::Device kDevice(at::kCUDA, 0);
 
 inline void ok(cudaError_t error) {
-  ASSERT_EQ(error, cudaSuccess) << cudaGetErrorString(error);
+  if (error != cudaSuccess) throw std::runtime_error(cudaGetErrorString(error));
 }
 
-class CudaFrames : public testing::Test {
+/// Skips without a device.
+class OnGpu : public testing::Test {
  protected:
   void SetUp() override {
     const Machine machine = this_machine();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Input that no camera should give, and some does: each gets a clear message or is simply right, and no frame
-// goes uncounted. Caps are in refine_bad_caps_test.cpp, broken strides and sizes of whole streams in
+// goes uncounted. Caps are in refine_bad_caps_test.cpp, strides and sizes of whole streams in
 // refine_caps_test.cpp, timestamps in refine_pairing_test.cpp.
 #include <gst/video/gstvideometa.h>
 
@@ -16,22 +16,13 @@ namespace {
 using rgbd::testing::depth_frame;
 using rgbd::testing::kDepthBase;
 using rgbd::testing::kFrame;
+using rgbd::testing::raw_caps;
 using rgbd::testing::rgb_frame;
 using rgbd::testing::Rig;
 
-std::string raw(const std::string& format, int width, int height) {
-  return "video/x-raw,format=" + format + ",width=" + std::to_string(width) +
-         ",height=" + std::to_string(height) + ",framerate=30/1";
-}
-
 class BadInput : public ::testing::Test {
  protected:
-  void SetUp() override {
-    ASSERT_TRUE(fake_rgbd::reset());
-    // A critical is misuse of a library by the element, whatever the input.
-    previous_ = g_log_set_always_fatal(static_cast<GLogLevelFlags>(G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL));
-  }
-  void TearDown() override { g_log_set_always_fatal(previous_); }
+  void SetUp() override { ASSERT_TRUE(fake_rgbd::reset()); }
 
   /// Frame n of depth, of one value.
   static GstBuffer* flat_depth(int n, guint16 step) {
@@ -42,7 +33,7 @@ class BadInput : public ::testing::Test {
   }
 
  private:
-  GLogLevelFlags previous_{};
+  rgbd::testing::FatalCriticals fatal_;
 };
 
 /// Two thirds of the buffer's bytes in one memory, one byte in another, the rest in a third.
@@ -136,7 +127,7 @@ TEST_F(BadInput, MemoryThatCannotBeMappedIsNamed) {
 }
 
 TEST_F(BadInput, PlanesInMemoriesOfTheirOwnAreFound) {
-  const std::string i420 = raw("I420", 16, 16);
+  const std::string i420 = raw_caps("I420", 16, 16);
   GstBuffer* buffer = gst_buffer_new();
   gsize offsets[GST_VIDEO_MAX_PLANES] = {0, 20 * 16, 20 * 16 + 12 * 8};
   gint strides[GST_VIDEO_MAX_PLANES] = {20, 12, 12};

@@ -16,13 +16,9 @@ using rgbd::testing::kDepthCaps;
 using rgbd::testing::kFrame;
 using rgbd::testing::kRgbCaps;
 using rgbd::testing::Output;
+using rgbd::testing::raw_caps;
 using rgbd::testing::rgb_frame;
 using rgbd::testing::Rig;
-
-std::string raw(const std::string& format, int width, int height, const std::string& more = "") {
-  return "video/x-raw,format=" + format + ",width=" + std::to_string(width) +
-         ",height=" + std::to_string(height) + ",framerate=30/1" + more;
-}
 
 class Caps : public ::testing::Test {
  protected:
@@ -51,9 +47,9 @@ TEST_F(Caps, EveryColourFormatAndOddSizesAreReadInPlace) {
   for (const char* format : {"RGB", "BGR", "RGBx", "BGRx", "xRGB", "xBGR", "RGBA", "BGRA", "ARGB", "ABGR",
                              "NV12", "I420", "YUY2"}) {
     for (auto [width, height] : {std::pair{32, 24}, {17, 15}, {14, 14}, {101, 33}}) {
-      SCOPED_TRACE(raw(format, width, height));
+      SCOPED_TRACE(raw_caps(format, width, height));
       Rig rig;
-      push(rig, raw(format, width, height), raw("GRAY16_LE", width, height), 7);
+      push(rig, raw_caps(format, width, height), raw_caps("GRAY16_LE", width, height), 7);
       ASSERT_TRUE(rig.play());
       auto out = rig.pull();
       expect_frame(out, 7, width, height);
@@ -66,7 +62,7 @@ TEST_F(Caps, EveryColourFormatAndOddSizesAreReadInPlace) {
 TEST_F(Caps, DepthOfAnotherSizeGivesTheColoursSize) {
   for (auto [width, height] : {std::pair{8, 6}, {640, 480}, {33, 47}}) {
     Rig rig;
-    push(rig, raw("RGB", 32, 24), raw("GRAY16_LE", width, height), 3);
+    push(rig, raw_caps("RGB", 32, 24), raw_caps("GRAY16_LE", width, height), 3);
     ASSERT_TRUE(rig.play());
     expect_frame(rig.pull(), 3, 32, 24);
   }
@@ -79,7 +75,8 @@ TEST_F(Caps, SizesAndFormatsMayChangeBetweenAnyTwoFrames) {
       {16, 16, 16, 16}, {32, 24, 16, 16}, {32, 24, 64, 48}, {20, 30, 21, 31}, {16, 16, 64, 48}};
   for (int n = 0; n < 100; ++n) {
     const int(&s)[4] = sizes[n % 5];
-    push(rig, raw(n % 3 ? "RGB" : "BGRx", s[0], s[1]), raw(n % 2 ? "GRAY16_LE" : "GRAY16_BE", s[2], s[3]), n);
+    push(rig, raw_caps(n % 3 ? "RGB" : "BGRx", s[0], s[1]),
+         raw_caps(n % 2 ? "GRAY16_LE" : "GRAY16_BE", s[2], s[3]), n);
   }
   rig.end();
   std::vector<Output> frames = rig.pull_all();
@@ -98,7 +95,7 @@ TEST_F(Caps, BigEndianWhereDownstreamInsists) {
 
 TEST_F(Caps, DownstreamsSizeIsMade) {
   Rig rig("", "video/x-raw,width=40");
-  push(rig, raw("RGB", 32, 24), raw("GRAY16_LE", 32, 24), 1);
+  push(rig, raw_caps("RGB", 32, 24), raw_caps("GRAY16_LE", 32, 24), 1);
   ASSERT_TRUE(rig.play());
   expect_frame(rig.pull(), 1, 40, 30);
 }
@@ -122,9 +119,9 @@ TEST_F(Caps, WithoutAFramerate) {
 
 TEST_F(Caps, ColourFramesThatAreTooSmallAreRefusedWithTheirSize) {
   Rig rig;
-  rig.set_rgb_caps(raw("RGB", 13, 16));
+  rig.set_rgb_caps(raw_caps("RGB", 13, 16));
   ASSERT_TRUE(rig.play());
-  rig.push_rgb(frame_of(raw("RGB", 13, 16), 0));
+  rig.push_rgb(frame_of(raw_caps("RGB", 13, 16), 0));
   rig.push_depth(depth_frame(0, 0));
   std::string text = rig.error_text();
   EXPECT_NE(text.find("13x16"), std::string::npos) << text;
@@ -203,11 +200,32 @@ TEST_F(Caps, TheUnitMayChangeWhilePlaying) {
   EXPECT_DOUBLE_EQ(fake_rgbd::last_depth().metres_per_step, 0.004);
 }
 
+TEST_F(Caps, AUnitThatChangesMidstreamChangesTheRepeatedFramesToo) {
+  Rig rig("inference-interval=2 skip-policy=repeat");
+  ASSERT_TRUE(rig.play());
+  rig.push_pair(0);
+  rig.push_pair(1);
+  ASSERT_TRUE(rig.pull());
+  ASSERT_TRUE(rig.pull());
+  rig.push_pair(2);  // refined, kept to be repeated
+  ASSERT_TRUE(rig.pull());
+  rig.set_depth_caps(std::string(kDepthCaps) + ",depth-unit=(double)0.0005");
+  rig.set_rgb_caps(kRgbCaps);
+  rig.push_pair(3);  // due for a repetition, but what could be repeated is in the old unit
+  rig.push_pair(4);
+  rig.end();
+  auto frames = rig.pull_all();
+  ASSERT_EQ(frames.size(), 1u);
+  EXPECT_EQ(frames[0].rgb_number, 4);
+  EXPECT_NE(frames[0].caps.find("0.0005"), std::string::npos) << frames[0].caps;
+  EXPECT_EQ(rig.stat("dropped-interval"), 1u);
+}
+
 TEST_F(Caps, RawDepthIsResizedAndInTheOutputsUnit) {
   Rig rig("inference-interval=2 skip-policy=raw", "video/x-raw,depth-unit=(double)0.0001");
-  std::string small = raw("GRAY16_BE", 8, 6);
-  push(rig, raw("RGB", 32, 24), small, 0);
-  push(rig, raw("RGB", 32, 24), small, 1);
+  std::string small = raw_caps("GRAY16_BE", 8, 6);
+  push(rig, raw_caps("RGB", 32, 24), small, 0);
+  push(rig, raw_caps("RGB", 32, 24), small, 1);
   ASSERT_TRUE(rig.play());
   ASSERT_TRUE(rig.pull());
   auto out = rig.pull();

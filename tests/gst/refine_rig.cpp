@@ -60,6 +60,11 @@ Output read(GstSample* sample) {
 
 }  // namespace
 
+std::string raw_caps(const std::string& format, int width, int height) {
+  return "video/x-raw,format=" + format + ",width=" + std::to_string(width) +
+         ",height=" + std::to_string(height) + ",framerate=30/1";
+}
+
 GstBuffer* rgb_frame(int n, GstClockTime pts, GstClockTime duration) {
   GstBuffer* buffer = filled(kSide * kSide * 3, pts, duration);
   gst_buffer_memset(buffer, 0, static_cast<guint8>(n), kSide * kSide * 3);

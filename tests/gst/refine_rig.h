@@ -22,11 +22,26 @@ inline constexpr int kDepthBase = 1000;
 inline constexpr char kRgbCaps[] = "video/x-raw,format=RGB,width=16,height=16,framerate=30/1";
 inline constexpr char kDepthCaps[] = "video/x-raw,format=GRAY16_LE,width=16,height=16,framerate=30/1";
 
+/// Caps of frames at 30 a second.
+std::string raw_caps(const std::string& format, int width, int height);
 /// A colour frame whose every byte is n. `pts` may be GST_CLOCK_TIME_NONE.
 GstBuffer* rgb_frame(int n, GstClockTime pts, GstClockTime duration = kFrame);
 GstBuffer* depth_frame(int n, GstClockTime pts, GstClockTime duration = kFrame);
 /// Frame n of caps in system memory, at n frames: colour bytes are n, depth is kDepthBase + n steps.
 GstBuffer* frame_of(const std::string& caps, int n);
+
+/// While it lives, a critical, which is misuse of a library by the element, ends the program.
+class FatalCriticals {
+ public:
+  FatalCriticals()
+      : previous_(
+            g_log_set_always_fatal(static_cast<GLogLevelFlags>(G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL))) {}
+  ~FatalCriticals() { g_log_set_always_fatal(previous_); }
+  FatalCriticals(const FatalCriticals&) = delete;
+
+ private:
+  GLogLevelFlags previous_;
+};
 
 /// Whether `body` ends within ten seconds; if not, lets it go on by release() and waits for its end.
 bool ends_by_itself(const std::function<void()>& body, const std::function<void()>& release);
