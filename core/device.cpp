@@ -23,6 +23,7 @@
 #include <ATen/ops/upsample_nearest2d.h>
 #include <c10/core/DeviceGuard.h>
 #include <dlfcn.h>
+#include <unwind.h>
 
 #include <cctype>
 #include <cstdlib>
@@ -42,6 +43,22 @@ struct CudaModule {
   const cuda::Module* module = nullptr;
 };
 
+/// The module and its torch must resume exceptions as librgbd.so does. Where that is bound to another library
+/// than the first of the process (see gst/refine/unwinder.h), so must they be; not where it has a copy of its
+/// own, which a compiler may link into it.
+int flags_for_exceptions() {
+#ifdef RTLD_DEEPBIND
+  void* const process = dlopen(nullptr, RTLD_NOW);
+  void* const first = process ? dlsym(process, "_Unwind_Resume") : nullptr;
+  void* const own = reinterpret_cast<void*>(&_Unwind_Resume);
+  Dl_info there{}, here{};
+  if (first && first != own && dladdr(own, &there) &&
+      dladdr(reinterpret_cast<void*>(&flags_for_exceptions), &here) && there.dli_fbase != here.dli_fbase)
+    return RTLD_DEEPBIND;
+#endif
+  return 0;
+}
+
 CudaModule open_cuda_module() {
   namespace fs = std::filesystem;
   const char* set = std::getenv("RGBD_CUDA_LIBRARY");
@@ -50,8 +67,8 @@ CudaModule open_cuda_module() {
   std::error_code failed;
   if (!fs::exists(path, failed)) {
     module.problem = "no CUDA module at " + path;
-  } else if (void* handle =
-                 dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL)) {  // never closed: torch has no way back
+  } else if (void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL | flags_for_exceptions())) {
+    // Never closed: torch has no way back.
     if (auto* entry = reinterpret_cast<decltype(&rgbd_cuda_module)>(dlsym(handle, "rgbd_cuda_module")))
       module.module = entry(cuda::kModuleVersion, log);
     if (!module.module) module.problem = path + " is not the CUDA module of this librgbd";

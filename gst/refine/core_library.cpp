@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "gst/refine/unwinder.h"
+
 namespace rgbd::refine {
 namespace {
 
@@ -53,7 +55,7 @@ Runtime* open_runtime(const std::string& path, std::string& reasons) {
   // librgbd.so would put parts of that copy between torch and torch's libstdc++ (cuDNN then jumps to address
   // 0).
   (void)dlopen("libstdc++.so.6", RTLD_NOW | RTLD_GLOBAL);
-  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | flags_for_exceptions());
   if (!handle) {
     reasons += std::string("; ") + dlerror();
     return nullptr;
