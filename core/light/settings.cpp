@@ -7,6 +7,9 @@
 #include <locale>
 #include <sstream>
 #include <string>
+#include <type_traits>
+
+#include "core/checkpoint_file.h"
 
 namespace rgbd::light {
 namespace {
@@ -48,7 +51,7 @@ class Reader {
   [[noreturn]] void bad(const std::string& key, const std::string& problem) const {
     const auto found = checkpoint_.metadata().find("rgbd." + key);
     std::string text = checkpoint_.path() + ": the metadata key rgbd." + key;
-    if (found != checkpoint_.metadata().end()) text += " is '" + found->second.substr(0, 80) + "'";
+    if (found != checkpoint_.metadata().end()) text += " is " + quote(found->second);
     throw Error(ErrorCode::kBadCheckpoint, text + problem);
   }
 
@@ -91,7 +94,7 @@ class Reader {
     std::vector<Offset> out;
     for (const auto& pair : list(key, ';', 1, kMostOffsets)) {
       const auto parts = split(pair, ',');
-      if (parts.size() != 2) bad(key, ": '" + pair + "' is no offset dy,dx");
+      if (parts.size() != 2) bad(key, ": " + quote(pair) + " is no offset dy,dx");
       out.push_back(
           {number_in(key, parts[0], -kFarthest, kFarthest), number_in(key, parts[1], -kFarthest, kFarthest)});
     }
@@ -103,8 +106,9 @@ class Reader {
   T number_in(const std::string& key, const std::string& text, T least, T most) const {
     T value{};
     if (!read_number(text, value) || !(value >= least && value <= most)) {
-      bad(key, ": '" + text.substr(0, 80) + "' is no number from " + shown(static_cast<double>(least)) +
-                   " to " + shown(static_cast<double>(most)));
+      const std::string which = this->text(key) == text ? "" : ": " + quote(text) + " is";
+      bad(key, which + (which.empty() ? ", no " : " no ") + (std::is_integral_v<T> ? "whole number" : "number") +
+                   " from " + shown(static_cast<double>(least)) + " to " + shown(static_cast<double>(most)));
     }
     return value;
   }

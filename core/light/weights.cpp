@@ -6,6 +6,8 @@
 
 #include <set>
 
+#include "core/checkpoint_file.h"
+
 namespace rgbd::light {
 namespace {
 
@@ -65,7 +67,7 @@ Weights::Weights(const Checkpoint& checkpoint)
     }
   }
   for (const auto& key : checkpoint.keys())
-    if (!used.count(key)) superfluous.push_back(key);
+    if (!used.count(key)) superfluous.push_back(quote(key));
   refuse(checkpoint, missing, "tensors missing that its metadata describe");
   refuse(checkpoint, wrong, "tensors of another shape than its metadata say");
   refuse(checkpoint, superfluous, "tensors that its metadata do not describe");

@@ -224,7 +224,6 @@ std::string described(const std::string& dtype, const std::string& shape, const 
 }
 
 TEST(Safetensors, AGoodHeaderIsTaken) {
-  EXPECT_EQ(header_refusal("{}"), "");
   EXPECT_EQ(header_refusal(R"({"a":)" + described("F32", "[4]", "[0,16]") + "}  "), "");
   EXPECT_EQ(header_refusal(R"({"a":)" + described("F32", "[2]", "[8,16]") + R"(,"b":)" +
                            described("F32", "[2,1]", "[0,8]") + "}"),
@@ -243,6 +242,8 @@ TEST(Safetensors, NumbersMustFitTheFile) {
   EXPECT_TRUE(says(one("[4]", "[0]"), "data_offsets"));
   EXPECT_TRUE(says(one("[4]", "[0,16,16]"), "data_offsets"));
   EXPECT_TRUE(says(one("[3]", "[0,16]"), "does not fit"));
+  EXPECT_TRUE(says(one("[3]", "[0,12]"), "4 bytes follow its last tensor"));
+  EXPECT_TRUE(says(header_refusal("{}"), "16 bytes follow its last tensor"));
   EXPECT_TRUE(says(one("[4611686018427387904,4]", "[0,16]"), "does not fit"));
   EXPECT_TRUE(says(one("[4294967296,4294967296,0]", "[0,16]"), "does not fit"));
   EXPECT_TRUE(says(one("[-4]", "[0,16]"), "negative"));

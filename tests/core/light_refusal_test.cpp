@@ -55,9 +55,9 @@ TEST(Metadata, ValuesFromANewerProgramAreNamed) {
     EXPECT_TRUE(test::says(text, std::string("rgbd.") + wrong.key + " is '" + wrong.value + "'"));
     EXPECT_TRUE(test::says(text, wrong.says));
   }
-  EXPECT_TRUE(test::says(refusal_of("far", "17", "far"), "is no number from 0 to 16"));
-  EXPECT_TRUE(test::says(refusal_of("denoise", "-1", "far"), "is no number from 0 to 50"));
-  EXPECT_TRUE(test::says(refusal_of("snap", "8", "far"), "is no number from 0 to 7"));
+  EXPECT_TRUE(test::says(refusal_of("far", "17", "far"), "no whole number from 0 to 16"));
+  EXPECT_TRUE(test::says(refusal_of("denoise", "-1", "far"), "no number from 0 to 50"));
+  EXPECT_TRUE(test::says(refusal_of("snap", "8", "far"), "no whole number from 0 to 7"));
   EXPECT_TRUE(test::says(refusal_of("rays", "8", "rays"), "rgbd.rays is '8': this program knows only '4'"));
 }
 
@@ -66,49 +66,49 @@ TEST(Metadata, UnreadableOrHostileValuesAreNamed) {
   for (const Wrong& wrong : {
            Wrong{"widths", "", "1 entries, not 3 to 8"},
            {"widths", "8,12", "2 entries"},
-           {"widths", "8,12,16,12,0", "'0' is no number from 1 to 2048"},
-           {"widths", "8,12,16,12,-20", "'-20' is no number"},
-           {"widths", "8,12,16,12,20x", "'20x' is no number"},
-           {"widths", "8,12,16,12,99999999999999999999", "is no number"},
-           {"widths", "8,12,16,12,1e9", "'1e9' is no number"},
-           {"widths", "8, 12,16,12,20", "' 12' is no number"},
+           {"widths", "8,12,16,12,0", "'0' is no whole number from 1 to 2048"},
+           {"widths", "8,12,16,12,-20", "'-20' is no whole number"},
+           {"widths", "8,12,16,12,20x", "'20x' is no whole number"},
+           {"widths", "8,12,16,12,99999999999999999999", "no whole number"},
+           {"widths", "8,12,16,12,1e9", "'1e9' is no whole number"},
+           {"widths", "8, 12,16,12,20", "' 12' is no whole number"},
            {"widths", "8,8,8,8,8,8,8,8,8,8,8,8,8,8,8", "15 entries"},
-           {"bottleneck_blocks", "1000000000", "is no number from 0 to 64"},
+           {"bottleneck_blocks", "1000000000", "no whole number from 0 to 64"},
            {"raw_offsets", "0,0;1", "'1' is no offset dy,dx"},
            {"raw_offsets", "0,0;1,2,3", "'1,2,3' is no offset"},
-           {"raw_offsets", "0,1000", "'1000' is no number from -64 to 64"},
+           {"raw_offsets", "0,1000", "'1000' is no whole number from -64 to 64"},
            {"coarse_offsets", "", "is no offset"},
-           {"candidates", "23.5", "is no number"},
-           {"smooth_levels", "", "is no number from 1 to 5"},
-           {"smooth_levels", "3,6", "'6' is no number from 1 to 5"},
-           {"difference_levels", "0", "'0' is no number from 1 to 5"},
+           {"candidates", "23.5", "no whole number"},
+           {"smooth_levels", "", "no whole number from 1 to 5"},
+           {"smooth_levels", "3,6", "'6' is no whole number from 1 to 5"},
+           {"difference_levels", "0", ", no whole number from 1 to 5"},
            {"difference_levels", "1,1,1,1,1,1,1,1,1", "9 entries, not 1 to 8"},
-           {"correction", "nan", "is no number"},
-           {"correction", "inf", "is no number"},
-           {"correction", "0", "is no number"},
-           {"correction", "1e400", "is no number"},
-           {"pyramid_levels", "62", "is no number from 2 to 8"},
-           {"padding", "0", "is no number"},
-           {"padding", "1048576", "is no number from 1 to 1024"},
-           {"mode_tolerance", "-0.1", "is no number from 0 to 1"},
-           {"mode_tolerance", "0,05", "is no number"},
-           {"keep_window", "1000001", "is no number"},
-           {"keep_tolerance", "2", "is no number"},
-           {"hole_low", "-1", "is no number"},
-           {"hole_low", "1.5", "is no number from 0 to 1"},
-           {"hole_high", "1e9", "is no number"},
-           {"hole_high", "0", "is no number from 0.5"},
-           {"input_size", "8192", "is no number from 14 to 2048"},
-           {"min_valid", "1.5", "is no number"},
-           {"input_size", "3", "is no number from 14"},
-           {"input_size", "1000000", "is no number"},
-           {"multiple", "0", "is no number"},
+           {"correction", "nan", "no number"},
+           {"correction", "inf", "no number"},
+           {"correction", "0", "no number"},
+           {"correction", "1e400", "no number"},
+           {"pyramid_levels", "62", "no whole number from 2 to 8"},
+           {"padding", "0", "no whole number"},
+           {"padding", "1048576", "no whole number from 1 to 1024"},
+           {"mode_tolerance", "-0.1", "no number from 0 to 1"},
+           {"mode_tolerance", "0,05", "no number"},
+           {"keep_window", "1000001", "no whole number"},
+           {"keep_tolerance", "2", "no number"},
+           {"hole_low", "-1", "no number"},
+           {"hole_low", "1.5", "no number from 0 to 1"},
+           {"hole_high", "1e9", "no number"},
+           {"hole_high", "0", "no number from 0.5"},
+           {"input_size", "8192", "no whole number from 14 to 2048"},
+           {"min_valid", "1.5", "no number"},
+           {"input_size", "3", "no whole number from 14"},
+           {"input_size", "1000000", "no whole number"},
+           {"multiple", "0", "no whole number"},
            {"upscale", "yes", "neither 'true' nor 'false'"},
            {"mean", "0.5", "1 entries, not 3"},
            {"mean", "0.5,0.5,x", "'x' is no number"},
            {"std", "0.25,0,0.25", "'0' is no number"},
            {"channel_order", "gbr", "neither 'bgr' nor 'rgb'"},
-           {"keep_tolerance", more.c_str(), "is no number"},
+           {"keep_tolerance", more.c_str(), "…', no number"},
        }) {
     const auto text = refusal_of(wrong.key, wrong.value);
     EXPECT_TRUE(test::says(text, std::string("rgbd.") + wrong.key));
@@ -149,7 +149,7 @@ TEST(Tensors, ThatTheMetadataContradictAreNamed) {
        {Wrong{"widths", "8,12,16,12", "encoder.2.blocks.1.conv1.weight"},
         {"widths", "8,12,16,12,24", "encoder.3.down.weight is [20, 12, 3, 3], not [24, 12, 3, 3]"},
         {"bottleneck_blocks", "3", "encoder.3.blocks.2.conv1.weight"},
-        {"bottleneck_blocks", "1", "do not describe: encoder.3.blocks.1.conv1.bias"}}) {
+        {"bottleneck_blocks", "1", "do not describe: 'encoder.3.blocks.1.conv1.bias'"}}) {
     EXPECT_TRUE(test::says(refusal_of(wrong.key, wrong.value), wrong.says));
   }
   auto metadata = test::light_metadata();
