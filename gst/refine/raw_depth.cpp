@@ -43,8 +43,9 @@ bool has_depth(const DepthView& depth) {
     for (int x = 0; x < depth.width; ++x) {
       unsigned step = read_step(row + 2 * x, depth.big_endian);
       // In float32, as the core compares: with a unit of 0.001 and a limit of 6.1 m, 6100 steps are valid.
+      // Step 0, and what is too near, has no inverse.
       float metres = static_cast<float>(step * depth.metres_per_step);
-      if (step != 0 && metres >= static_cast<float>(depth.min_depth_m) &&
+      if (std::isfinite(1 / metres) && metres >= static_cast<float>(depth.min_depth_m) &&
           metres <= static_cast<float>(depth.max_depth_m))
         return true;
     }

@@ -60,6 +60,11 @@ TEST(RawDepth, LimitsAreThoseOfTheCore) {
   depth.min_depth_m = 0.5;
   depth.max_depth_m = 2.0;
   EXPECT_FALSE(has_depth(depth));
+  for (const double unit : {1e-43, 1e-300}) {  // too near for an inverse, as the core has it
+    depth = view(steps, unit);
+    depth.min_depth_m = 0;
+    EXPECT_FALSE(has_depth(depth)) << unit;
+  }
 }
 
 }  // namespace
