@@ -55,9 +55,10 @@ int flags_for_exceptions() {
 }  // namespace rgbd::refine
 
 #if RGBD_OWN_RESUME
-// The plugin's own, in front of any library's.
-extern "C" __attribute__((visibility("hidden"))) void rgbd_resume(_Unwind_Exception* exception) __asm__(
-    "_Unwind_Resume");
+// The plugin's own, in front of any library's. It must have nothing to clean up, or its own frame would be
+// resumed for ever; ThreadSanitizer would add such.
+extern "C" __attribute__((visibility("hidden"), no_sanitize("thread"))) void rgbd_resume(
+    _Unwind_Exception* exception) __asm__("_Unwind_Resume");
 
 void rgbd_resume(_Unwind_Exception* exception) {
   const auto& choice = rgbd::refine::choice();
