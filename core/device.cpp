@@ -47,7 +47,7 @@ struct CudaModule {
 /// than the first of the process (see gst/refine/unwinder.h), so must they be; not where it has a copy of its
 /// own, which a compiler may link into it.
 int flags_for_exceptions() {
-#ifdef RTLD_DEEPBIND
+#if defined RTLD_DEEPBIND && !defined __SANITIZE_ADDRESS__
   void* const process = dlopen(nullptr, RTLD_NOW);
   void* const first = process ? dlsym(process, "_Unwind_Resume") : nullptr;
   void* const own = reinterpret_cast<void*>(&_Unwind_Resume);

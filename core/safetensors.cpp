@@ -187,10 +187,11 @@ Checkpoint open_safetensors(const std::shared_ptr<const CheckpointFile>& file) {
     builder.add(key, tensor.shape,
                 [file, at = data_begin + begin, layout] { return read_tensor(*file, at, layout); });
   }
-  const uint64_t used = taken.empty() ? 0 : std::prev(taken.end())->second;
+  uint64_t used = 0;
+  for (const auto& [begin, end] : taken) used += end - begin;
   if (used < data_size)
     throw_bad(path, "a damaged safetensors file: " + std::to_string(data_size - used) +
-                        " bytes follow its last tensor; fetch it again");
+                        " bytes belong to no tensor; fetch it again");
   for (const auto& [key, value] : header.metadata) builder.add_metadata(key, value);
   return builder.finish("safetensors");
 }

@@ -39,7 +39,7 @@ thread_sanitizer() {
   run_tests thread "$@"
 }
 
-# Not gst-plugin: its programs have no sanitizer and cannot open the plugin. Leaks that are not ours are in
+# Not gst-plugin and gst-exceptions: their programs have no sanitizer and cannot open the plugin. Leaks that are not ours are in
 # tests/support/leaks.supp. The libraries of GLib keep no frame pointers, so for the elements each allocation's stack is
 # read the slow way; the core's tests would take five times as long so.
 address_sanitizer() {

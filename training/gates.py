@@ -105,8 +105,8 @@ def table(a):
         rows = {kind: whole[kind]}
         enough = [measured_enough(run) for run in runs]
         pairs, left = (sum(len(run["raw"]) for run in some) for some in (runs, enough))
-        if left < pairs:
-            rows[f"{kind}, {left} of {pairs} (the others pass through)"] = averaged([run for run in enough if run["raw"]])
+        if 0 < left < pairs:
+            rows[f"{kind}, {left} of {pairs} (the others: under 1 % measured)"] = averaged([run for run in enough if run["raw"]])
         for name, row in rows.items():
             cells = [cell(row, key) if not (kind == "hold" and key[0] == "kept") else "" for key in COLUMNS]
             print(f"| {name} | " + " | ".join(cells) + f" | {row['pred']['kept', 'cov']:.3f}, {row['pred']['hole', 'cov']:.3f} |", flush=True)

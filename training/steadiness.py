@@ -84,8 +84,8 @@ def noisy(folder, clean, evaluation, kind):
         z = script.up(script.load_depth(str(depths[n])), colour.shape[:2])
         measured, _ = script.corrupt(z, colour, np.random.default_rng([n, SEQUENCE_SEED]), kind)
         pairs.append((colours[n], folder / f"noisy_{n:05d}.png"))
-        cv2.imwrite(str(pairs[-1][1]), np.round(measured * 1000).astype(np.uint16))
-        truth.append(np.round(z * 1000).astype(np.uint16))
+        cv2.imwrite(str(pairs[-1][1]), (np.clip(measured, 0, 65) * 1000).round().astype(np.uint16))
+        truth.append((np.clip(z, 0, 65) * 1000).round().astype(np.uint16))
     return pairs, np.stack(truth)
 
 

@@ -9,8 +9,8 @@
 namespace rgbd::refine {
 
 /// What to add to dlopen()'s flags so that the library, and all that it brings, resumes exceptions as
-/// libstdc++ begins them: RTLD_DEEPBIND where the process's first _Unwind_Resume is another's, else 0. In the
-/// plugin itself exceptions are resumed rightly without more ado.
+/// libstdc++ begins them: RTLD_DEEPBIND in that case, else 0. Its price: what is preloaded, such as another
+/// malloc, does not serve them. In the plugin itself exceptions are resumed rightly without more ado.
 int flags_for_exceptions();
 
 }  // namespace rgbd::refine

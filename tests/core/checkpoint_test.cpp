@@ -242,8 +242,9 @@ TEST(Safetensors, NumbersMustFitTheFile) {
   EXPECT_TRUE(says(one("[4]", "[0]"), "data_offsets"));
   EXPECT_TRUE(says(one("[4]", "[0,16,16]"), "data_offsets"));
   EXPECT_TRUE(says(one("[3]", "[0,16]"), "does not fit"));
-  EXPECT_TRUE(says(one("[3]", "[0,12]"), "4 bytes follow its last tensor"));
-  EXPECT_TRUE(says(header_refusal("{}"), "16 bytes follow its last tensor"));
+  EXPECT_TRUE(says(one("[3]", "[4,16]"), "4 bytes belong to no tensor"));
+  EXPECT_TRUE(says(one("[3]", "[0,12]"), "4 bytes belong to no tensor"));
+  EXPECT_TRUE(says(header_refusal("{}"), "16 bytes belong to no tensor"));
   EXPECT_TRUE(says(one("[4611686018427387904,4]", "[0,16]"), "does not fit"));
   EXPECT_TRUE(says(one("[4294967296,4294967296,0]", "[0,16]"), "does not fit"));
   EXPECT_TRUE(says(one("[-4]", "[0,16]"), "negative"));

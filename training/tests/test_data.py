@@ -47,7 +47,7 @@ def test_colour_is_shifted_as_a_whole(source):
     apart = places - torch.stack([z.div(100, rounding_mode="floor"), z % 100], 1)
     inside = apart[:, :, 8:16, 8:16].flatten(2)    # away from the border, where the mirror turns shifts round
     assert (inside == inside[..., :1]).all(2).all(1).float().mean() > 0.6      # all that are not stretched, nor end at the mirror there
-    assert ((apart == 0).flatten(1).all(1)).float().mean() > 0.3
+    assert ((apart == 0).flatten(1).all(1)).float().mean() > 0.2
 
 
 def test_beyond_the_border_is_the_mirror_image():
