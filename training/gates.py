@@ -31,6 +31,14 @@ NOISE = ("stereo", "sl", "tof")
 PASSES_THROUGH = 0.01    # less measured than this share: the shipped model leaves such a frame as it is
 
 
+def evaluation_script(path):
+    """EVAL_DEPTH.PY as a module."""
+    spec = importlib.util.spec_from_file_location("eval_depth", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
+
+
 def refine(a, folder, inputs):
     """inputs/**/NN_{rgb,depth}.png to folder/**/NN.png."""
     for depth in sorted(inputs.rglob("*_depth.png")):
@@ -186,9 +194,7 @@ def main():
     p.add_argument("--args", default="", help="options of rgbd-refine")
     p.add_argument("--program", type=shlex.split, default=["build/pipelines/rgbd-refine"])
     a = p.parse_args()
-    spec = importlib.util.spec_from_file_location("eval_depth", a.eval)
-    evaluation = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(evaluation)
+    evaluation = evaluation_script(a.eval)
     table(a)
     if "shift" in a.sets:
         shift(a, evaluation)

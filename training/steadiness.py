@@ -14,7 +14,6 @@ differ by more than 5 % in this frame or the one before, but not in both. absrel
 raw measured and every refined depth has. Raw is in metres' share, refined as a multiple of raw.
 """
 import argparse
-import importlib.util
 import os
 import subprocess
 import tempfile
@@ -23,6 +22,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+from gates import evaluation_script
 
 SEQUENCE_SEED = 7    # of the noise of --sequence, beside the frame's number
 SENSORS = ("stereo", "structured-light", "tof", "none")
@@ -69,23 +70,21 @@ def through_the_program(folder, pairs, temporal):
     return np.stack([cv2.resize(d, size, interpolation=cv2.INTER_NEAREST) for d in raw]), refined
 
 
-def noisy(folder, clean, evaluation, kind):
+def noisy(folder, clean, script, kind):
     """[(colour, depth file)] of the clean frames' folder under noise of a kind, and the true steps [frames, H, W] of colour's size."""
+    steps = lambda metres: (np.clip(metres, 0, 65) * 1000).round().astype(np.uint16)
     numbered = lambda kind: {int(path.stem): path for path in clean.glob(f"{kind}/*")}
     colours, depths = numbered("rgb"), numbered("depth")
     if not colours or colours.keys() != depths.keys():
         raise SystemExit(f"{clean}: wants rgb/NN.* and depth/NN.png of the same numbers")
-    spec = importlib.util.spec_from_file_location("eval_depth", evaluation)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
     pairs, truth = [], []
     for n in sorted(colours):
         colour = cv2.imread(str(colours[n]))
         z = script.up(script.load_depth(str(depths[n])), colour.shape[:2])
         measured, _ = script.corrupt(z, colour, np.random.default_rng([n, SEQUENCE_SEED]), kind)
         pairs.append((colours[n], folder / f"noisy_{n:05d}.png"))
-        cv2.imwrite(str(pairs[-1][1]), (np.clip(measured, 0, 65) * 1000).round().astype(np.uint16))
-        truth.append((np.clip(z, 0, 65) * 1000).round().astype(np.uint16))
+        cv2.imwrite(str(pairs[-1][1]), steps(measured))
+        truth.append(steps(z))
     return pairs, np.stack(truth)
 
 
@@ -174,8 +173,9 @@ def main():
             return
         heading("sensor, what moves", ["flicker", "trail", "absrel"], a.temporal)
         if a.sequence:
+            clean, script = a.sequence[0], evaluation_script(a.sequence[1])
             for kind in ("stereo", "sl", "tof"):
-                pairs, truth = noisy(folder, *a.sequence, kind)
+                pairs, truth = noisy(folder, clean, script, kind)
                 results = [through_the_program(folder, pairs, t) for t in a.temporal]
                 print_row(f"{kind}, as in the sequence", row(results[0][0], truth, [refined for _, refined in results]))
             return

@@ -106,9 +106,10 @@ class Reader {
   T number_in(const std::string& key, const std::string& text, T least, T most) const {
     T value{};
     if (!read_number(text, value) || !(value >= least && value <= most)) {
-      const std::string which = this->text(key) == text ? "" : ": " + quote(text) + " is";
-      bad(key, which + (which.empty() ? ", no " : " no ") + (std::is_integral_v<T> ? "whole number" : "number") +
-                   " from " + shown(static_cast<double>(least)) + " to " + shown(static_cast<double>(most)));
+      const bool all = this->text(key) == text;  // which bad() says itself
+      bad(key, (all ? "," : ": " + quote(text) + " is") +
+                   (std::is_integral_v<T> ? " no whole number from " : " no number from ") +
+                   shown(static_cast<double>(least)) + " to " + shown(static_cast<double>(most)));
     }
     return value;
   }

@@ -47,9 +47,9 @@ bool is_libunwinds(Resume resume) {
 /// What libstdc++ goes with. What the plugin would be bound to, if that is the same library.
 Resume find_right() {
   const Resume bound = find_in(RTLD_DEFAULT);
-  Resume other = nullptr;
-  if (begun_by_libunwind() && !is_libunwinds(bound)) other = find_in(kLibunwind, RTLD_NOLOAD);
-  if (!begun_by_libunwind() && is_libunwinds(bound)) other = find_in("libgcc_s.so.1", 0);
+  const bool by_libunwind = begun_by_libunwind();
+  if (by_libunwind == is_libunwinds(bound)) return bound;
+  const Resume other = by_libunwind ? find_in(kLibunwind, RTLD_NOLOAD) : find_in("libgcc_s.so.1", 0);
   return other ? other : bound;
 }
 
